@@ -1,0 +1,96 @@
+"""Population Based Training for people who train models.
+
+A population of models trains at once; members that lag copy better ones and change their hyperparameters. The result is a
+trained model and the schedule of hyperparameters that made it. Start with `tune`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from populace._errors import PopulaceError
+
+if TYPE_CHECKING:
+    from populace.core import PBT, Guard, RandomSearch, Schedule
+    from populace.core.exploit import BinaryTournament, NoExploit, Truncation, TTest
+    from populace.core.explore import Mixture, NoExplore, Perturb, Resample
+    from populace.executors import Inline, Processes
+    from populace.run import Callback, Result, replay, resume, tune
+    from populace.space import (
+        Choice,
+        Complement,
+        Constant,
+        IntUniform,
+        Key,
+        LogIntUniform,
+        LogUniform,
+        Ordinal,
+        Space,
+        Uniform,
+    )
+    from populace.worker import Member, Trainable
+
+__version__ = "0.1.0.dev0"
+
+_HOMES = {
+    "run": ("tune", "resume", "replay", "Result", "Callback"),
+    "worker": ("Trainable", "Member"),
+    "core": ("PBT", "RandomSearch", "Guard", "Schedule"),
+    "core.exploit": ("Truncation", "TTest", "BinaryTournament", "NoExploit"),
+    "core.explore": ("Perturb", "Resample", "Mixture", "NoExplore"),
+    "space": (
+        *("Space", "Uniform", "LogUniform", "IntUniform", "LogIntUniform"),
+        *("Complement", "Choice", "Ordinal", "Constant", "Key"),
+    ),
+    "executors": ("Inline", "Processes"),
+}
+_HOME_OF = {name: f"populace.{home}" for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "PBT",
+    "BinaryTournament",
+    "Callback",
+    "Choice",
+    "Complement",
+    "Constant",
+    "Guard",
+    "Inline",
+    "IntUniform",
+    "Key",
+    "LogIntUniform",
+    "LogUniform",
+    "Member",
+    "Mixture",
+    "NoExploit",
+    "NoExplore",
+    "Ordinal",
+    "Perturb",
+    "PopulaceError",
+    "Processes",
+    "RandomSearch",
+    "Resample",
+    "Result",
+    "Schedule",
+    "Space",
+    "TTest",
+    "Trainable",
+    "Truncation",
+    "Uniform",
+    "replay",
+    "resume",
+    "tune",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'populace' has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOME_OF]

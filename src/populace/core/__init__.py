@@ -1,0 +1,69 @@
+"""The pure core: values, decisions, lineage, retention. No I/O, no clock, no global randomness."""
+
+from populace.core._codec import policy_from_json, policy_to_json, source_digest
+from populace.core._decision import Continue, Decision, Exploit, Retire, Start, Wait
+from populace.core._guard import Guard
+from populace.core._lineage import Lineage
+from populace.core._policy import (
+    PBT,
+    Compare,
+    Copy,
+    Policy,
+    RandomSearch,
+    decide,
+    decision_key,
+    parent_of,
+    start,
+)
+from populace.core._population import Population
+from populace.core._retention import base_of, kept
+from populace.core._schedule import Piece, Schedule
+from populace.core._score import Diverged, Failed, Finite, Mode, Outcome, Status, outcome_of, status_of
+from populace.core._segment import Evaluation, Segment, SegmentId, Why
+from populace.core._spec import RunSpec
+from populace.core._verify import Chapter, Violation, chapters, verify_log
+
+__all__ = [
+    "PBT",
+    "Compare",
+    "Chapter",
+    "Continue",
+    "Copy",
+    "Decision",
+    "Diverged",
+    "Evaluation",
+    "Exploit",
+    "Failed",
+    "Finite",
+    "Guard",
+    "Lineage",
+    "Mode",
+    "Outcome",
+    "Piece",
+    "Policy",
+    "Population",
+    "RandomSearch",
+    "Retire",
+    "RunSpec",
+    "Schedule",
+    "Segment",
+    "SegmentId",
+    "Start",
+    "Status",
+    "Violation",
+    "Wait",
+    "Why",
+    "base_of",
+    "chapters",
+    "decide",
+    "decision_key",
+    "kept",
+    "outcome_of",
+    "parent_of",
+    "policy_from_json",
+    "policy_to_json",
+    "source_digest",
+    "start",
+    "status_of",
+    "verify_log",
+]

@@ -1,0 +1,181 @@
+"""The population as one decision sees it: each member's newest ended segment, and the forest behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from populace.core._score import Mode
+from populace.core._segment import Segment, SegmentId
+from populace.space import Space
+
+# Array names end in their axes: P the members.
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Population:
+    """A snapshot. Members that have ended no segment yet are unknown: they have no rank and cannot donate."""
+
+    space: Space
+    """The search space."""
+    mode: Mode
+    """Whether a larger or a smaller score is better."""
+    seed: int
+    """The run's seed."""
+    sequence: int
+    """Everything the log holds up to this number is in the snapshot, nothing after it."""
+    latest: tuple[Segment | None, ...]
+    """Per member the newest ended segment; None where none has ended."""
+    forest: Mapping[SegmentId, Segment]
+    """Ended segments by id; at least the ancestors that the policy looks at. May hold later ones too."""
+    better_P: NDArray[np.float64]
+    """Scores where larger is better; -inf for diverged and failed, NaN for unknown."""
+    tie_P: NDArray[np.uint64]
+    """Seeded numbers that order equal scores; they depend on the segments, not on who asks."""
+    donates_P: NDArray[np.bool_]
+    """Whether a member's newest segment can be copied."""
+
+    @classmethod
+    def empty(cls, *, space: Space, mode: Mode, seed: int, size: int) -> Population:
+        """Returns a population in which nobody has trained."""
+        return cls(
+            space=space,
+            mode=mode,
+            seed=seed,
+            sequence=0,
+            latest=(None,) * size,
+            forest={},
+            better_P=np.full(size, np.nan),
+            tie_P=np.zeros(size, dtype=np.uint64),
+            donates_P=np.zeros(size, dtype=np.bool_),
+        )
+
+    @property
+    def size(self) -> int:
+        """Number of members."""
+        return len(self.latest)
+
+    @cached_property
+    def ranking(self) -> NDArray[np.intp]:
+        """Known members, best first; ties are ordered by their seeded numbers."""
+        known = np.flatnonzero(~np.isnan(self.better_P))
+        return known[np.lexsort((self.tie_P[known], -self.better_P[known]))]
+
+    def num_above(self, member: int) -> int:
+        """Returns how many known members rank above this one."""
+        mine, tie = self.better_P[member], self.tie_P[member]
+        equal = (self.better_P == mine) & (self.tie_P < tie)
+        return int(np.count_nonzero(self.better_P > mine) + np.count_nonzero(equal))
+
+    def is_above(self, member: int, other: int) -> bool:
+        """Whether a known member ranks above another known one."""
+        mine, theirs = self.better_P[member], self.better_P[other]
+        return bool(mine > theirs or (mine == theirs and self.tie_P[member] < self.tie_P[other]))
+
+    @property
+    def num_unknown(self) -> int:
+        """Number of members that have ended no segment yet."""
+        return int(np.count_nonzero(np.isnan(self.better_P)))
+
+    def can_donate(self, member: int) -> bool:
+        """Whether a member's newest segment can be copied."""
+        return bool(self.donates_P[member])
+
+    def ancestry(self, segment: Segment) -> Iterator[Segment]:
+        """Yields the segment, its parent, its parent's parent ... as far as the forest reaches."""
+        walker: Segment | None = segment
+        while walker is not None:
+            yield walker
+            walker = None if walker.parent is None else self.forest.get(walker.parent)
+
+    def window(self, segment: Segment, size: int) -> list[float]:
+        """Returns the last `size` evaluation scores along a segment's ancestry, newest first.
+
+        It follows the weights: a clone is judged by its donor's record until it has its own.
+        """
+        scores: list[float] = []
+        for ancestor in self.ancestry(segment):
+            scores.extend(evaluation.score for evaluation in reversed(ancestor.evaluations))
+            if len(scores) >= size:
+                break
+        return scores[:size]
+
+    def at_progress(self, step: int) -> Population:
+        """Returns the population as it stood when the members' weights had seen at most `step` steps.
+
+        Each member is represented by the newest segment on its ancestry that ends by then (unknown if there is none).
+        Ranks are those of that time, but a member can donate only if it still can now: what is copied is its newest.
+        """
+        latest = [
+            None if s is None else next((a for a in self.ancestry(s) if a.end_step <= step), None) for s in self.latest
+        ]
+        then = self._standing(latest, self._changed(latest), self.forest, self.sequence)
+        return replace(then, donates_P=self.donates_P & np.isfinite(then.better_P))
+
+    def at_generation(self, generation: int) -> Population:
+        """Returns the population in which every member stands at its newest ended segment up to a generation."""
+        latest: list[Segment | None] = []
+        for member, newest in enumerate(self.latest):
+            index = generation if newest is None else min(generation, newest.generation)
+            latest.append(self.forest.get(SegmentId(member, index)))
+        sequence = max((s.ended or 0 for s in latest if s is not None), default=0)
+        return self._standing(latest, self._changed(latest), self.forest, sequence)
+
+    def with_ended(self, segments: Iterable[Segment], sequence: int) -> Population:
+        """Returns the population after these segments, in their order, have ended."""
+        latest, forest, changed = list(self.latest), dict(self.forest), set()
+        for segment in segments:
+            latest[segment.member] = segment
+            forest[segment.id] = segment
+            changed.add(segment.member)
+        return self._standing(latest, changed, forest, sequence)
+
+    def _changed(self, latest: list[Segment | None]) -> list[int]:
+        """Returns the members that stand at another segment in `latest`."""
+        return [member for member, (new, old) in enumerate(zip(latest, self.latest, strict=True)) if new is not old]
+
+    def _standing(
+        self,
+        latest: list[Segment | None],
+        changed: Iterable[int],
+        forest: Mapping[SegmentId, Segment],
+        sequence: int,
+    ) -> Population:
+        """Returns the population with other newest segments; only the changed members' numbers are made anew."""
+        better_P, tie_P, donates_P = self.better_P.copy(), self.tie_P.copy(), self.donates_P.copy()
+        for member in changed:
+            segment = latest[member]
+            better_P[member] = np.nan if segment is None else segment.better(self.mode)
+            tie_P[member] = _tie(self.seed, member, 0 if segment is None else segment.generation)
+            donates_P[member] = segment is not None and segment.can_donate
+        return replace(
+            self,
+            latest=tuple(latest),
+            forest=forest,
+            sequence=sequence,
+            better_P=better_P,
+            tie_P=tie_P,
+            donates_P=donates_P,
+        )
+
+
+_MASK = 2**64 - 1
+
+
+def _tie(seed: int, member: int, generation: int) -> int:
+    """Returns the number that orders a segment among equal scores."""
+    return _mix((seed & _MASK) ^ _mix(member ^ _mix(generation)))
+
+
+def _mix(x: int) -> int:
+    """SplitMix64 (Steele, Lea, Flood 2014): a counter-based generator without state."""
+    z = (x + 0x9E3779B97F4A7C15) & _MASK
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    return z ^ (z >> 31)

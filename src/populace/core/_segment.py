@@ -1,0 +1,133 @@
+"""Segments: what one member did between two ready points. They form a forest; every view is a walk over it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, final
+
+from populace._errors import UsageError
+from populace.core._score import Finite, Mode, Outcome, Status, status_of
+from populace.space import Hyperparameters
+
+Why = Mapping[str, object]
+"""The numbers that led to a decision, as strict JSON values; `rule` names what decided."""
+
+
+class SegmentId(NamedTuple):
+    """A segment's name: it depends on nothing but its place, so it is the same in every execution order."""
+
+    member: int
+    generation: int
+
+    def __str__(self) -> str:
+        return f"m{self.member:02d}/{self.generation}"
+
+    @classmethod
+    def parse(cls, text: str) -> SegmentId:
+        """Returns the id written as `m03/12`.
+
+        Raises:
+            UsageError: The text is not of that form.
+        """
+        found = re.fullmatch(r"m?(\d+)/(\d+)", text)
+        if found is None:
+            raise UsageError(f"a segment is named like m03/12 (member 3, generation 12), but got {text!r}")
+        return cls(int(found[1]), int(found[2]))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """One measurement inside a segment."""
+
+    step: int
+    """Weight steps done when it was taken."""
+    score: float
+    """The metric that ranks; may be NaN or infinite."""
+    metrics: Mapping[str, float]
+    """Everything that was reported, the score's metric included; empty where a bare number was reported."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """One row of the log, begun by a decision and ended by an outcome."""
+
+    member: int
+    """The member that trained it, 0..N-1."""
+    generation: int
+    """Its index in the member's life, from 0."""
+    parent: SegmentId | None
+    """The segment whose checkpoint it started from; None where it started from `init`."""
+    donor: SegmentId | None
+    """The segment exploited; None where there was no exploit. Equals `parent` where weights were copied."""
+    start_step: int
+    """Weight steps before it: the parent's `end_step`."""
+    end_step: int
+    """Weight steps after it (planned while it runs; equal to `start_step` where it failed)."""
+    member_start: int
+    """Steps the member had trained before it; these fill the budget."""
+    hyperparameters: Hyperparameters
+    """The full assignment it trains with, inactive dimensions included."""
+    why: Why
+    """The numbers behind its decision."""
+    snapshot: int
+    """Sequence number of the snapshot its decision was taken from."""
+    begun: int
+    """Sequence number of its begin."""
+    ended: int | None = None
+    """Sequence number of its end; None while it runs."""
+    outcome: Outcome | None = None
+    """How it ended; None while it runs."""
+    evaluations: tuple[Evaluation, ...] = ()
+    """All that was measured, in order."""
+    checkpoint: str | None = None
+    """SHA-256 digest of its checkpoint."""
+    checkpoint_bytes: int = 0
+    """Size of its checkpoint."""
+    checkpoint_kept: bool = False
+    """Whether the checkpoint is still stored."""
+    worker: str = ""
+    """The worker that ended it (while it runs: that trains it)."""
+    epoch: int = 0
+    """That worker's fencing number."""
+    begun_at: float = 0.0
+    """Wall time of the begin, for display only."""
+    ended_at: float | None = None
+    """Wall time of the end, for display only."""
+
+    @property
+    def id(self) -> SegmentId:
+        """Its name."""
+        return SegmentId(self.member, self.generation)
+
+    @property
+    def score(self) -> float | None:
+        """The number it is ranked by, on the user's scale; None while it runs and where it is not finite."""
+        return self.outcome.value if isinstance(self.outcome, Finite) else None
+
+    @property
+    def status(self) -> Status:
+        """Running, finished, diverged or failed."""
+        return status_of(self.outcome)
+
+    @property
+    def member_end(self) -> int:
+        """Steps the member has trained after it."""
+        return self.member_start + self.end_step - self.start_step
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The metrics of its last evaluation."""
+        return self.evaluations[-1].metrics if self.evaluations else {}
+
+    @property
+    def can_donate(self) -> bool:
+        """Whether another member may copy it: it has a finite score and its checkpoint is stored."""
+        return isinstance(self.outcome, Finite) and self.checkpoint_kept
+
+    def better(self, mode: Mode) -> float:
+        """Returns the score on a scale where larger is better, -inf where there is no finite score."""
+        return mode.orient(self.outcome.value) if isinstance(self.outcome, Finite) else float("-inf")

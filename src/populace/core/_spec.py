@@ -1,0 +1,125 @@
+"""The specification of a run: everything that its decisions depend on, as one value that the log holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import final
+
+from populace._errors import UsageError
+from populace.core._codec import policy_from_json, policy_to_json
+from populace.core._policy import Policy
+from populace.core._score import Mode
+from populace.core._whole import check_whole
+from populace.space import Key, Space
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """What a run is. Limits (`population`, `steps`, `max_failures`) may change on resume; the rest may not."""
+
+    name: str
+    """The run's name."""
+    space: Space
+    """The search space."""
+    policy: Policy
+    """What decides."""
+    seed: int
+    """Root of all randomness."""
+    population: int
+    """Number of members."""
+    steps: int
+    """Steps each member trains."""
+    interval: int = 1
+    """Steps between two ready points."""
+    evaluate_every: int | None = None
+    """Steps between evaluations; None evaluates once, at the end of the interval."""
+    metric: str | None = None
+    """The metric that is the score; None where a single number is reported."""
+    mode: Mode = Mode.MAX
+    """Whether a larger or a smaller score is better."""
+    synchronous: bool = False
+    """Whether generations are taken in lockstep."""
+    max_failures: int = 3
+    """Failures in a row after which a member is replaced."""
+    allow_pickle: bool = False
+    """Whether checkpoints may hold pickles."""
+    entry: str | None = None
+    """Where the trainable is found again, as FILE:NAME."""
+    code: str | None = None
+    """Fingerprint of the trainable's source."""
+
+    def __post_init__(self) -> None:
+        for name, remedy in (
+            ("population", "it is the number of members"),
+            ("steps", "it is the steps each member trains"),
+            ("interval", "it is the steps between two ready points"),
+        ):
+            check_whole(name, getattr(self, name), 1, remedy)
+        check_whole("max_failures", self.max_failures, 0, "it is the failures in a row that a member may have")
+        if self.evaluate_every is not None:
+            check_whole("evaluate_every", self.evaluate_every, 1, "it is the steps between two evaluations")
+            if self.evaluate_every > self.interval:
+                raise UsageError(
+                    f"`evaluate_every <= interval` must hold, but got (evaluate_every={self.evaluate_every}, "
+                    f"interval={self.interval}): a segment that ends unevaluated has no score"
+                )
+        check_whole("seed", self.seed, 0, "it is the root of all randomness")
+        Key(self.seed)  # knows how large a seed may be
+
+    def to_json(self) -> dict[str, object]:
+        """Returns the specification as strict JSON values."""
+        return {
+            **{name: getattr(self, name) for name in _PLAIN},
+            "space": self.space.to_json(),
+            "policy": policy_to_json(self.policy),
+            "mode": self.mode.value,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object], *, policy: Policy | None = None) -> RunSpec:
+        """Returns the specification that `to_json` wrote.
+
+        Args:
+            data: What was written.
+            policy: The policy, where it holds a user's function, which no log can hold.
+        """
+        plain = {name: data[name] for name in _PLAIN}
+        return cls(
+            **plain,  # type: ignore[arg-type]  # as written by to_json
+            space=Space.from_json(data["space"]),
+            policy=policy or policy_from_json(data["policy"]),
+            mode=Mode(data["mode"]),
+        )
+
+    def init_key(self, member: int) -> Key:
+        """Returns the key of a member's first weights."""
+        return Key(self.seed).fold(member, 0, "init")
+
+    def with_limits(self, other: RunSpec) -> RunSpec:
+        """Returns this specification with another's limits and place of the code."""
+        return replace(
+            self,
+            population=other.population,
+            steps=other.steps,
+            max_failures=other.max_failures,
+            entry=other.entry or self.entry,
+            code=other.code or self.code,
+        )
+
+    def differences(self, other: RunSpec) -> list[str]:
+        """Returns what keeps another specification from continuing this run, a line each; limits are left out."""
+        lines = [f"space: {line}" for line in self.space.differences(other.space)]
+        mine, theirs = self.to_json(), other.to_json()
+        for name in ("policy", *_IDENTITY):
+            if mine[name] != theirs[name]:
+                lines.append(f"{name}: {mine[name]!r} became {theirs[name]!r}")
+        return lines
+
+
+_IDENTITY = ("seed", "interval", "evaluate_every", "metric", "mode", "synchronous", "allow_pickle", "code")
+_PLAIN = (
+    *("name", "seed", "population", "steps", "interval", "evaluate_every", "metric", "synchronous"),
+    *("max_failures", "allow_pickle", "entry", "code"),
+)

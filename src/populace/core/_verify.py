@@ -1,0 +1,242 @@
+"""Verification: every law of a run, checked on its log. Pure: rows in, violations out.
+
+Each decision is derived again from the snapshot that the log names and from its key; a log that passes could have been
+written by no other decisions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+from populace._errors import PopulaceError
+from populace.core._decision import Continue, Exploit
+from populace.core._policy import Policy, decide, decision_key, parent_of, start
+from populace.core._population import Population
+from populace.core._retention import kept
+from populace.core._score import Failed, Finite
+from populace.core._segment import Segment, SegmentId
+from populace.core._spec import RunSpec
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """A law that a log breaks."""
+
+    law: str
+    """The law's name."""
+    subject: str
+    """The row: a segment, a member, or the run."""
+    text: str
+    """What was found and what should have been."""
+
+    def __str__(self) -> str:
+        return f"{self.law}: {self.subject}: {self.text}"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Chapter:
+    """A stretch of the log under one specification: limits may change when a run goes on."""
+
+    after: int
+    """Sequence number of the event that began it."""
+    spec: RunSpec | None
+    """The specification; None where it cannot be read back (a policy with a user's function)."""
+    population: int
+    """Number of members."""
+
+
+def chapters(
+    spec: Mapping[str, object], changes: Iterable[tuple[int, Mapping[str, Sequence[object]]]], policy: Policy | None
+) -> list[Chapter]:
+    """Returns the specifications that a run went through, oldest first.
+
+    Args:
+        spec: The newest specification as JSON.
+        changes: Per change its sequence number, and by field the value before and after.
+        policy: The policy, where the log cannot hold it.
+    """
+    found: list[Chapter] = []
+    held = dict(spec)
+    for sequence, changed in sorted(changes, key=lambda change: change[0], reverse=True):
+        found.append(_chapter(sequence, held, policy))
+        held |= {name: before for name, (before, _) in changed.items()}
+    found.append(_chapter(0, held, policy))
+    return found[::-1]
+
+
+def verify_log(spec: RunSpec, segments: Sequence[Segment], story: Sequence[Chapter], *, finished: bool) -> list[Violation]:
+    """Returns every law that a log breaks; none for a run as it should be, in whatever state it is.
+
+    Args:
+        spec: The newest specification.
+        segments: All segments.
+        story: The specifications that the run went through.
+        finished: Whether the run says that it is finished.
+    """
+    forest = {s.id: s for s in segments}
+    return [
+        *_check_forest(segments, forest),
+        *_check_members(spec, segments, finished=finished),
+        *_check_outcomes(segments),
+        *_check_values(spec, segments),
+        *_check_retention(spec, segments),
+        *_check_decisions(segments, forest, story),
+    ]
+
+
+def _check_forest(segments: Sequence[Segment], forest: Mapping[SegmentId, Segment]) -> Iterator[Violation]:
+    """Parents exist, ended before their children began, and hand on their step."""
+    for s in segments:
+        if s.parent is None:
+            if s.start_step:
+                yield _broken("weight steps", s, f"starts from init at step {s.start_step} instead of 0")
+            continue
+        parent = forest.get(s.parent)
+        if parent is None:
+            yield _broken("lineage", s, f"its parent {s.parent} is not in the log")
+        elif parent.ended is None or parent.ended >= s.begun:
+            yield _broken("lineage", s, f"began at {s.begun}, before its parent {s.parent} had ended ({parent.ended})")
+        elif parent.end_step != s.start_step:
+            yield _broken("weight steps", s, f"starts at {s.start_step}, but its parent {s.parent} ended at {parent.end_step}")
+        if s.donor is not None and (donor := forest.get(s.donor)) is not None:
+            if s.donor.member == s.member:
+                yield _broken("donor", s, "copied itself")
+            if not isinstance(donor.outcome, Finite):
+                yield _broken("donor", s, f"copied {s.donor}, which has no finite score")
+
+
+def _check_members(spec: RunSpec, segments: Sequence[Segment], *, finished: bool) -> Iterator[Violation]:
+    """Members' lives have no gap and no overlap, and train exactly their steps."""
+    lives: dict[int, list[Segment]] = defaultdict(list)
+    for s in sorted(segments, key=lambda s: s.generation):
+        lives[s.member].append(s)
+    for member, life in sorted(lives.items()):
+        done = 0
+        for generation, s in enumerate(life):
+            if s.generation != generation:
+                yield _broken("generations", s, f"follows generation {generation - 1}: one is lost or doubled")
+                break
+            if s.member_start != done:
+                yield _broken("member steps", s, f"starts after {s.member_start} member steps instead of {done}")
+            if generation and (life[generation - 1].ended or math.inf) >= s.begun:
+                yield _broken("generations", s, "began before the member's generation before had ended")
+            done = s.member_end if s.ended is not None else done
+        if done > spec.steps and all(s.ended is not None for s in life):
+            yield Violation(law="budget", subject=f"member {member}", text=f"trained {done} of {spec.steps} steps")
+        retired = isinstance(life[-1].outcome, Failed)
+        if finished and member < spec.population and done != spec.steps and not retired:
+            yield Violation(law="budget", subject=f"member {member}", text=f"trained {done} of {spec.steps} steps")
+    if finished and (missing := set(range(spec.population)) - set(lives)):
+        yield Violation(law="budget", subject="run", text=f"members {sorted(missing)} have never trained")
+
+
+def _check_outcomes(segments: Sequence[Segment]) -> Iterator[Violation]:
+    """An ended segment has the outcome, evaluations and checkpoint that its status promises."""
+    for s in segments:
+        if s.ended is None:
+            continue
+        if isinstance(s.outcome, Failed):
+            if s.end_step != s.start_step or s.checkpoint is not None:
+                yield _broken("failure", s, "failed, so it can have neither steps nor a checkpoint")
+            continue
+        if s.checkpoint is None:
+            yield _broken("checkpoint", s, "ended without one")
+        if isinstance(s.outcome, Finite) and (not s.evaluations or s.evaluations[-1].score != s.outcome.value):
+            yield _broken("score", s, f"score {s.outcome.value} is not that of its last evaluation")
+        if s.ended <= s.begun:
+            yield _broken("order", s, f"ended at {s.ended}, before it began at {s.begun}")
+        steps = [e.step for e in s.evaluations]
+        if steps != sorted(steps) or any(not s.start_step <= step <= s.end_step for step in steps):
+            yield _broken("evaluations", s, f"evaluated at steps {steps}, outside {s.start_step}..{s.end_step}")
+
+
+def _check_values(spec: RunSpec, segments: Sequence[Segment]) -> Iterator[Violation]:
+    """Hyperparameters are in their bounds."""
+    for s in segments:
+        try:
+            spec.space.check(s.hyperparameters)
+        except PopulaceError as error:
+            yield _broken("bounds", s, str(error))
+
+
+def _check_retention(spec: RunSpec, segments: Sequence[Segment]) -> Iterator[Violation]:
+    """Nothing that is referred to was collected."""
+    ended = [s for s in segments if s.ended is not None]
+    newest = {s.member: s for s in sorted(ended, key=lambda s: s.generation)}
+    best = max((s for s in ended if s.score is not None), key=lambda s: (s.better(spec.mode), -(s.ended or 0)), default=None)
+    running = [s for s in segments if s.ended is None]
+    needed = kept(newest=newest.values(), best=None if best is None else best.id, running=running)
+    for s in ended:
+        if s.id in needed and not s.checkpoint_kept:
+            yield _broken("retention", s, "its checkpoint is still referred to, but was collected")
+
+
+def _check_decisions(
+    segments: Sequence[Segment], forest: Mapping[SegmentId, Segment], story: Sequence[Chapter]
+) -> Iterator[Violation]:
+    """Every decision can be derived again from the snapshot and key that the log names."""
+    ended = sorted((s for s in segments if s.ended is not None), key=lambda s: s.ended or 0)
+    place, population, chapter = 0, None, None
+    for s in sorted(segments, key=lambda s: (s.snapshot, s.begun)):
+        now = next(c for c in reversed(story) if c.after < s.begun)
+        spec = now.spec
+        if spec is None:
+            continue
+        if now is not chapter:
+            chapter, place = now, 0
+            population = Population.empty(space=spec.space, mode=spec.mode, seed=spec.seed, size=spec.population)
+        if s.generation == 0:
+            if dict(s.hyperparameters) != start(spec.space, spec.seed, s.member).hyperparameters or s.parent is not None:
+                yield _broken("decision", s, "does not start as its key says")
+            continue
+        assert population is not None
+        upto = place
+        while upto < len(ended) and (ended[upto].ended or 0) <= s.snapshot:
+            upto += 1
+        seen = [e for e in ended[place:upto] if e.member < spec.population]
+        population, place = population.with_ended(_as_then(seen), s.snapshot), upto
+        view = population.at_generation(s.generation - 1) if spec.synchronous else population
+        yield from _check_decision(s, view, spec)
+
+
+def _check_decision(s: Segment, population: Population, spec: RunSpec) -> Iterator[Violation]:
+    newest = population.latest[s.member]
+    if newest is None or newest.generation != s.generation - 1:
+        yield _broken("decision", s, f"the snapshot {s.snapshot} does not show the member's generation before")
+        return
+    decision = decide(population, s.member, spec.policy, decision_key(spec.seed, s.member, s.generation))
+    if not isinstance(decision, Continue | Exploit):
+        yield _broken("decision", s, f"the snapshot {s.snapshot} gives {type(decision).__name__}, but a segment began")
+        return
+    derived = (
+        parent_of(decision, newest),
+        decision.donor if isinstance(decision, Exploit) else None,
+        dict(decision.hyperparameters),
+    )
+    logged = (s.parent, s.donor, dict(s.hyperparameters))
+    if derived != logged:
+        yield _broken("decision", s, f"logged {logged}, but its snapshot and key give {derived}")
+
+
+def _as_then(segments: Iterable[Segment]) -> list[Segment]:
+    """Returns ended segments with their checkpoints still stored, as they were when decisions looked at them."""
+    return [replace(s, checkpoint_kept=s.checkpoint is not None) for s in segments]
+
+
+def _chapter(sequence: int, spec: Mapping[str, object], policy: Policy | None) -> Chapter:
+    population = spec["population"]
+    assert isinstance(population, int)
+    try:
+        return Chapter(after=sequence, spec=RunSpec.from_json(spec, policy=policy), population=population)
+    except PopulaceError:
+        return Chapter(after=sequence, spec=None, population=population)
+
+
+def _broken(law: str, segment: Segment, text: str) -> Violation:
+    return Violation(law=law, subject=f"segment {segment.id}", text=text)

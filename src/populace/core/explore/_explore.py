@@ -1,0 +1,45 @@
+"""What an explore strategy is: hyperparameters in, hyperparameters out."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+from populace._errors import UsageError
+from populace.space import Hyperparameters, Key, Space, Value
+
+PlainExplore = Callable[[Hyperparameters, Space, Key], Hyperparameters]
+"""A user's own explore: `(hyperparameters, space, key) -> hyperparameters`."""
+
+
+class ExploreStrategy(ABC):
+    """Changes copied hyperparameters. It depends on its arguments alone and stays inside the space."""
+
+    @abstractmethod
+    def explore(self, hyperparameters: Hyperparameters, space: Space, key: Key) -> dict[str, Value]:
+        """Returns the hyperparameters to train with next."""
+
+
+@final
+@dataclass(frozen=True)
+class FunctionExplore(ExploreStrategy):
+    """A user's function as a strategy: what it returns is clipped to the space and checked."""
+
+    function: PlainExplore
+
+    def __post_init__(self) -> None:
+        try:
+            inspect.signature(self.function).bind({}, None, None)
+        except TypeError as error:
+            raise UsageError(
+                f"an explore function takes (hyperparameters, space, key), but {self.function} does not: {error}"
+            ) from None
+
+    def explore(self, hyperparameters: Hyperparameters, space: Space, key: Key) -> dict[str, Value]:
+        changed = dict(self.function(dict(hyperparameters), space, key))
+        clipped = space.clip({**hyperparameters, **changed})
+        space.check(clipped)
+        return clipped

@@ -1,0 +1,81 @@
+"""Starting worker processes: fast, without the user's main module, and never outliving the process that asked.
+
+A fork server imports the heavy libraries once; every worker is forked from it in a few milliseconds. What Python's
+`multiprocessing` would do besides is to import the user's script in every worker, which is why scripts elsewhere need an
+`if __name__ == "__main__"` guard. Workers here receive the user's function by value, so the script is hidden meanwhile.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from types import ModuleType
+
+_PRELOAD = ("populace.executors._process", "populace.store._sqlite", "populace.checkpoints", "cloudpickle")
+_WORTH_PRELOADING = ("torch", "sklearn", "pandas", "scipy")  # neither threads nor devices are started by importing these
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_PR_SET_PDEATHSIG = 1
+
+
+def start_process(target: Callable[..., None], *args: object, name: str, preload: Sequence[str], threads: int) -> BaseProcess:
+    """Starts a process that runs a module's function.
+
+    Args:
+        target: A function of an importable module.
+        args: Its arguments; they are pickled.
+        name: The process's name.
+        preload: Modules for the fork server to import, should it not be running yet.
+        threads: Numerical threads of each process, unless the user's environment says otherwise.
+    """
+    context = multiprocessing.get_context("forkserver")
+    known = [name for name in _WORTH_PRELOADING if name in sys.modules]
+    context.set_forkserver_preload([*_PRELOAD, *known, *preload])
+    process = context.Process(target=target, args=args, name=name)
+    with _hidden_main(), _thread_limit(threads):
+        process.start()
+    return process
+
+
+def die_with_parent() -> None:
+    """Makes this worker process die as soon as the process that asked for it is gone."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker has a parent"
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, name="populace-parent-watch", daemon=True).start()
+    if sys.platform == "linux":
+        # The thread above cannot run while user code holds the interpreter; the kernel can. The fork server is this
+        # process's parent and ends when the one that asked is gone.
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@contextmanager
+def _hidden_main() -> Iterator[None]:
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextmanager
+def _thread_limit(threads: int) -> Iterator[None]:
+    added = {name: str(threads) for name in _THREADS if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]

@@ -1,0 +1,40 @@
+"""One worker in the caller's own thread: the deterministic reference, and the place for debuggers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+from populace.core import RunSpec
+from populace.executors._executor import Executor, Job
+from populace.worker import Worker, loop_of
+
+
+@final
+@dataclass(frozen=True)
+class Inline(Executor):
+    """Trains the members in turn in this process."""
+
+    def execute(self, job: Job, *, watch: Callable[[], None], stopping: Callable[[], bool]) -> None:
+        store = job.store()
+        try:
+            Worker(
+                name="inline",
+                spec=job.spec,
+                store=store,
+                checkpoints=job.checkpoints(),
+                loop=loop_of(job.trainable),
+                pause=time.sleep,
+                holding=lambda _: watch(),
+                stopping=stopping,
+            ).run()
+        finally:
+            store.close()
+
+    def check(self, job: Job) -> None:
+        loop_of(job.trainable)
+
+    def warnings(self, spec: RunSpec) -> list[str]:
+        return []

@@ -1,0 +1,190 @@
+"""Worker processes on this machine, under a supervisor that restarts the dead."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import final
+
+import cloudpickle
+
+from populace._errors import RunFailed, StoreError, UsageError
+from populace.core import RunSpec
+from populace.executors._executor import LEASE_S, Executor, Job
+from populace.executors._forkserver import start_process
+from populace.executors._process import Assignment, Exit, work
+from populace.store import Store
+from populace.worker import loop_of
+
+_TICK_S = 0.05
+_MAX_IDLE_DEATHS = 3
+
+
+@final
+@dataclass(frozen=True)
+class Processes(Executor):
+    """Trains the members in worker processes of this machine.
+
+    With more members than workers a worker trains them in turn, warm; with more workers than members some idle.
+
+    Attributes:
+        workers: Number of processes; None takes one per processor core, at most one per member.
+        devices: What CUDA_VISIBLE_DEVICES is set to, worker after worker, round and round; None takes the devices
+            that the machine shows, an empty list leaves the variable alone.
+        threads: Numerical threads of each worker; None shares the cores among the workers. Results of large matrix
+            products may depend on it in their last bits.
+        preload: Modules that workers should find imported; torch and scikit-learn are, where this process has them.
+        lease_s: Seconds after which a worker that gives no sign of life loses its member.
+    """
+
+    workers: int | None = None
+    devices: Sequence[int | str] | None = None
+    threads: int | None = None
+    preload: Sequence[str] = ()
+    lease_s: float = LEASE_S
+
+    def __post_init__(self) -> None:
+        for name, value in (("workers", self.workers), ("threads", self.threads)):
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise UsageError(f"`{name} >= 1` must hold, but got Processes({name}={value!r}): leave it out to use all cores")
+        if self.lease_s <= 0:
+            raise UsageError(f"`lease_s > 0` must hold, but got Processes(lease_s={self.lease_s}): 60 is usual")
+
+    def execute(self, job: Job, *, watch: Callable[[], None], stopping: Callable[[], bool]) -> None:
+        store = job.store()
+        supervisor = _Supervisor(self, job, store)
+        try:
+            supervisor.run(watch, stopping)
+        finally:
+            supervisor.kill()
+            store.close()
+
+    def check(self, job: Job) -> None:
+        loop_of(job.trainable)
+        _pickled(job)
+
+    def warnings(self, spec: RunSpec) -> list[str]:
+        return []
+
+    def num_workers(self, spec: RunSpec) -> int:
+        """Returns how many processes a run gets."""
+        if self.workers is not None:
+            return self.workers
+        return min(len(os.sched_getaffinity(0)) if _has_affinity() else os.cpu_count() or 1, spec.population)
+
+
+@final
+class _Supervisor:
+    """Starts workers, restarts those that die, and gathers what they say."""
+
+    def __init__(self, settings: Processes, job: Job, store: Store) -> None:
+        self._settings = settings
+        self._store = store
+        self._payload = _pickled(job)
+        self._count = settings.num_workers(job.spec)
+        cores = len(os.sched_getaffinity(0)) if _has_affinity() else os.cpu_count() or 1
+        self._threads = settings.threads or max(1, cores // self._count)
+        self._devices = _devices(settings.devices)
+        self._alive: dict[int, tuple[BaseProcess, Connection, str]] = {}
+        self._starts = 0
+        self._idle_deaths = 0
+        self._progress = -1
+
+    def run(self, watch: Callable[[], None], stopping: Callable[[], bool]) -> None:
+        """Supervises until all workers have ended by themselves."""
+        asked = False
+        for place in range(self._count):
+            self._start(place)
+        while self._alive:
+            wait([process.sentinel for process, _, _ in self._alive.values()], timeout=_TICK_S)
+            if stopping() and not asked:
+                self._store.command("stop")
+                asked = True
+            for place, (process, report, name) in list(self._alive.items()):
+                if process.exitcode is not None:
+                    del self._alive[place]
+                    self._bury(place, process.exitcode, report, name, asked)
+            watch()
+
+    def kill(self) -> None:
+        """Ends what is left, at once."""
+        for process, report, _ in self._alive.values():
+            process.kill()
+            process.join()
+            report.close()
+        self._alive.clear()
+
+    def _start(self, place: int) -> None:
+        name = f"w{place}.{self._starts}"
+        self._starts += 1
+        device = self._devices[place % len(self._devices)] if self._devices else None
+        told = Assignment(name=name, device=device, threads=self._threads, lease_s=self._settings.lease_s)
+        ours, theirs = multiprocessing.Pipe(duplex=False)
+        process = start_process(
+            work, self._payload, told, theirs, name=f"populace-{name}", preload=self._settings.preload, threads=self._threads
+        )
+        theirs.close()
+        self._alive[place] = (process, ours, name)
+
+    def _bury(self, place: int, code: int, report: Connection, name: str, asked: bool) -> None:
+        """Acts on a worker's end: done, failed, or died and to be replaced."""
+        said = _said(report)
+        if code == Exit.DONE:
+            return
+        if code == Exit.RUN_FAILED:
+            raise RunFailed(said)
+        if code == Exit.UNUSABLE:
+            raise StoreError(said)
+        self._store.expire(name)
+        progress = self._store.state().num_segments
+        self._idle_deaths = 0 if progress > self._progress else self._idle_deaths + 1
+        self._progress = progress
+        if self._idle_deaths >= _MAX_IDLE_DEATHS * self._count:
+            reason = f"signal {-code}" if code < 0 else f"exit code {code}"
+            likely = " (killed, as systems do when memory runs out)" if code == -9 else ""
+            raise RunFailed(
+                f"{self._idle_deaths} workers died one after another without finishing an interval, the last by {reason}{likely}: "
+                f"run with executor=populace.Inline() to see why"
+            )
+        if not asked:
+            self._start(place)
+
+
+def _pickled(job: Job) -> bytes:
+    try:
+        payload: bytes = cloudpickle.dumps(job)
+    except Exception as error:
+        raise UsageError(
+            f"the trainable must be picklable to reach worker processes, but {type(error).__name__}: {error}. "
+            "Create files, locks, connections and devices inside the function, or use executor=populace.Inline()"
+        ) from error
+    return payload
+
+
+def _said(report: Connection) -> str:
+    """Returns what a dead process had to say; nothing, where it had no time to."""
+    try:
+        return str(report.recv())
+    except EOFError:
+        return ""
+    finally:
+        report.close()
+
+
+def _devices(wanted: Sequence[int | str] | None) -> list[str]:
+    if wanted is not None:
+        return [str(device) for device in wanted]
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if shown is not None:
+        return [device for device in shown.split(",") if device]
+    folder = Path("/proc/driver/nvidia/gpus")
+    return [str(index) for index in range(len(list(folder.iterdir())))] if folder.is_dir() else []
+
+
+def _has_affinity() -> bool:
+    return os.name == "posix" and "sched_getaffinity" in dir(os)

@@ -1,0 +1,147 @@
+"""Replay: one model trained along a schedule that a run has found.
+
+With the run's seed, every stretch draws the random numbers that the original drew, so that a deterministic task ends with
+the same weights, bit for bit. With another seed it shows how much of the gain lies in the schedule.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, final
+
+from populace._errors import UsageError
+from populace.checkpoints import pack, unpack
+from populace.core import Evaluation, Piece, Schedule
+from populace.space import Key
+from populace.worker import STATE_NAME, Life, Loop, Member, Stretch, Trainable, loop_of, restore_into
+
+
+@final
+class Replayed:
+    """A model trained along a schedule."""
+
+    def __init__(self, blob: bytes, evaluations: list[Evaluation], *, allow_pickle: bool) -> None:
+        self._blob = blob
+        self._allow_pickle = allow_pickle
+        self.evaluations = evaluations
+        """All that was measured."""
+
+    @property
+    def score(self) -> float:
+        """The last score.
+
+        Raises:
+            UsageError: Nothing was reported.
+        """
+        if not self.evaluations:
+            raise UsageError("the replay reported no score: call member.report(score) in the loop")
+        return self.evaluations[-1].score
+
+    @property
+    def checkpoint(self) -> str:
+        """The digest of its state: equal to the original's if and only if the weights are, bit for bit."""
+        return hashlib.sha256(self._blob).hexdigest()
+
+    def restore(self, **objects: object) -> Any:
+        """Loads the trained state, as `Best.restore` does."""
+        if objects:
+            restore_into(self._blob, objects, allow_pickle=self._allow_pickle)
+            return None
+        state = unpack(self._blob, allow_pickle=self._allow_pickle)
+        held = state.get(STATE_NAME)
+        return held[STATE_NAME] if isinstance(held, dict) and set(state) == set(held) == {STATE_NAME} else state
+
+
+def replay(
+    schedule: Schedule,
+    trainable: Trainable | Loop,
+    *,
+    seed: int | None = None,
+    metric: str | None = None,
+    evaluate_every: int | None = None,
+    allow_pickle: bool = False,
+) -> Replayed:
+    """Trains one model along a schedule, in this process.
+
+    Args:
+        schedule: What a run has found, or one of your own.
+        trainable: The user's code.
+        seed: Root of all randomness; None takes the schedule's, which repeats the original.
+        metric: The name of the reported metric that is the score.
+        evaluate_every: Steps between evaluations inside a stretch.
+        allow_pickle: Whether the state may need pickling.
+
+    Raises:
+        UsageError: The schedule is empty.
+    """
+    if not schedule.pieces:
+        raise UsageError("a schedule to replay has at least one piece, but this one is empty")
+    root = seed if seed is not None else schedule.seed if schedule.seed is not None else secrets.randbits(32)
+    life = _Replay(schedule.pieces, root, metric, evaluate_every, allow_pickle)
+    loop_of(trainable)(Member(life))
+    if life.blob is None:
+        raise UsageError("the function returned before the loop ended: let `for step in member` run out, without break or return")
+    return Replayed(life.blob, life.evaluations, allow_pickle=allow_pickle)
+
+
+@final
+class _Replay(Life):
+    """A life that follows a schedule and needs neither store nor population."""
+
+    def __init__(
+        self, pieces: Sequence[Piece], seed: int, metric: str | None, evaluate_every: int | None, allow_pickle: bool
+    ) -> None:
+        self._pieces = list(pieces)
+        self._root = pieces[0].member
+        self._seed = seed
+        self._metric = metric
+        self._evaluate_every = evaluate_every
+        self._allow_pickle = allow_pickle
+        self.evaluations: list[Evaluation] = []
+        self.blob: bytes | None = None
+
+    @property
+    def seed(self) -> int:
+        return self._seed
+
+    @property
+    def metric(self) -> str | None:
+        return self._metric
+
+    @property
+    def allow_pickle(self) -> bool:
+        return self._allow_pickle
+
+    @property
+    def stretch(self) -> Stretch:
+        piece = self._pieces[0]
+        return Stretch(
+            member=piece.member,
+            generation=piece.generation,
+            start_step=piece.start_step,
+            end_step=piece.end_step,
+            hyperparameters=piece.hyperparameters,
+            evaluate_every=self._evaluate_every,
+        )
+
+    @property
+    def init_key(self) -> Key:
+        return Key(self._seed).fold(self._root, 0, "init")
+
+    def checkpoint(self) -> bytes | None:
+        return None
+
+    def finish(
+        self, evaluations: Sequence[Evaluation], save: Callable[[], dict[str, object]], written: Callable[[], None]
+    ) -> bool:
+        self.evaluations.extend(evaluations)
+        if len(self._pieces) > 1:
+            del self._pieces[0]
+            return True
+        last = self._pieces[0]
+        label = {"member": last.member, "generation": last.generation}
+        self.blob = b"".join(pack(save(), label=label, allow_pickle=self._allow_pickle))
+        written()
+        return False

@@ -1,0 +1,156 @@
+"""Training a run: everything between a specification and a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import final
+
+from populace._errors import RunExists, RunFailed, RunInterrupted
+from populace.checkpoints import LocalCheckpoints
+from populace.core import RunSpec
+from populace.executors import CHECKPOINTS, Executor, Job
+from populace.run._callbacks import Callback, Callbacks
+from populace.run._display import Display
+from populace.run._interrupt import Interrupts
+from populace.run._result import Result
+from populace.run._watch import Watch
+from populace.store import RunLock, RunStatus, SqliteStore, Store
+
+
+@final
+class Training:
+    """One run in one folder, to be created or continued and then trained.
+
+    Args:
+        directory: The run's folder.
+        spec: What is asked.
+        trainable: The user's code.
+        executor: What places the workers.
+        display: What shows the run.
+        callbacks: Who watches it.
+        resume_hint: The command or call that resumes the run, for messages.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        spec: RunSpec,
+        trainable: object,
+        executor: Executor,
+        display: Display,
+        callbacks: Sequence[Callback],
+        resume_hint: str,
+    ) -> None:
+        self._directory = directory
+        self._spec = spec
+        self._job = Job(directory=directory, spec=spec, trainable=trainable)  # type: ignore[arg-type]  # checked by the executor
+        self._executor = executor
+        self._display = display
+        self._callbacks = Callbacks(callbacks)
+        self._resume_hint = resume_hint
+
+    def run(self) -> Result:
+        """Trains until every member is done.
+
+        Raises:
+            RunBusy: Another process trains the run.
+            RunFailed: The run cannot go on.
+            RunInterrupted: The user stopped it; it can be resumed.
+            StoreError: The store or the checkpoints cannot be used.
+        """
+        with RunLock(self._directory):
+            store = SqliteStore(self._directory)
+            try:
+                if not (self._directory / "store.sqlite").exists():
+                    store.create(self._spec)
+                store.open(self._spec)
+                self._sweep(store)
+                self._train(store)
+                self._sweep(store)
+            finally:
+                store.close()
+        result = Result(self._directory, trainable=self._job.trainable, policy=self._spec.policy)
+        self._callbacks.each(lambda callback: callback.on_end(result), "on_end")
+        return result
+
+    def _train(self, store: SqliteStore) -> None:
+        for line in (*self._spec.policy.warnings(self._spec.population), *self._executor.warnings(self._spec)):
+            self._display.note(line)
+        changes = store.snapshot()
+        self._display.start(self._spec, list(changes.ended))
+        self._callbacks.each(lambda callback: callback.on_start(self._spec), "on_start")
+        watch = Watch(store, self._callbacks, self._display, changes.sequence)
+        try:
+            with Interrupts(self._display.note) as interrupts:
+                self._guarded(store, watch, interrupts.asked)
+            watch.look()
+        finally:
+            self._display.stop()
+        self._end(store)
+
+    def _guarded(self, store: Store, watch: Callable[[], None], stopping: Callable[[], bool]) -> None:
+        try:
+            self._executor.execute(self._job, watch=watch, stopping=stopping)
+        except RunFailed as error:
+            store.end(RunStatus.FAILED, str(error))
+            raise
+        except KeyboardInterrupt:
+            raise RunInterrupted(f"stopped at once; what was published is safe. Resume with: {self._resume_hint}") from None
+
+    def _end(self, store: Store) -> None:
+        state = store.state()
+        unfinished = [m for m, steps in enumerate(state.steps) if steps < self._spec.steps and m not in state.retired]
+        if unfinished:
+            done = sum(state.steps)
+            raise RunInterrupted(
+                f"stopped after {done} of {self._spec.population * self._spec.steps} member-steps; everything is saved. "
+                f"Resume with: {self._resume_hint}"
+            )
+        if len(state.retired) == self._spec.population:
+            message = "every member was given up after its code failed; `populace show` tells why"
+            store.end(RunStatus.FAILED, message)
+            raise RunFailed(message)
+        store.end(RunStatus.FINISHED)
+
+    def _sweep(self, store: Store) -> None:
+        """Removes what a crash may have left; nobody else is at work while the run's lock is held and no worker lives."""
+        store.collect()
+        with suppress(FileNotFoundError):
+            LocalCheckpoints(self._directory / CHECKPOINTS).sweep(store.referenced())
+
+
+def continued(directory: Path, asked: RunSpec, *, force: bool) -> RunSpec:
+    """Returns the specification under which an existing run goes on: its own, with the limits asked for.
+
+    Raises:
+        RunExists: What is asked differs in more than limits.
+        StoreError: The run was written by a newer version.
+    """
+    store = SqliteStore(directory)
+    try:
+        held = RunSpec.from_json(store.read(), policy=asked.policy)
+        recorded = store.read()
+    finally:
+        store.close()
+    differences = held.differences(asked) + _policy_difference(recorded, asked)
+    if not differences:
+        return held.with_limits(asked)
+    if not force:
+        listed = "\n".join(f"  {line}" for line in differences)
+        raise RunExists(
+            f"run {asked.name!r} exists, and only limits (steps, population, max_failures) may change when it goes on, but:\n"
+            f"{listed}\nchoose another name for a new run, or go on all the same with populace.resume(..., force=True)"
+        )
+    if asked.space.differences(held.space) or asked.seed != held.seed:
+        raise RunExists(f"run {asked.name!r} cannot go on with another space or seed, even by force: choose another name")
+    return asked
+
+
+def _policy_difference(recorded: object, asked: RunSpec) -> list[str]:
+    assert isinstance(recorded, dict)
+    mine, theirs = recorded["policy"], asked.to_json()["policy"]
+    return [] if mine == theirs else [f"policy: {mine} became {theirs}"]
+

@@ -1,0 +1,224 @@
+"""`tune` and `resume`: the two ways into a run."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+from populace._errors import UsageError
+from populace.core import PBT, Mode, Policy, RunSpec, source_digest
+from populace.executors import Executor, Job, Processes
+from populace.run._callbacks import Callback
+from populace.run._directory import STORE_FILE, find_run, fresh_name, make_directory, run_directory
+from populace.run._displays import choose_display
+from populace.run._entry import entry_of, load_entry, refuse_while_loading
+from populace.run._result import Result
+from populace.run._training import Training, continued
+from populace.space import Space
+from populace.store import RunStatus, SqliteStore
+from populace.worker import Loop, Trainable
+
+
+def tune(
+    trainable: Trainable | Loop,
+    space: Space | Mapping[str, Any],
+    *,
+    population: int,
+    steps: int,
+    interval: int = 1,
+    metric: str | None = None,
+    mode: str = "max",
+    seed: int | None = None,
+    policy: Policy | None = None,
+    executor: Executor | None = None,
+    directory: str | os.PathLike[str] = "runs",
+    name: str | None = None,
+    synchronous: bool = False,
+    evaluate_every: int | None = None,
+    max_failures: int = 3,
+    allow_pickle: bool = False,
+    callbacks: Sequence[Callback] = (),
+) -> Result:
+    """Trains a population of models and returns the best, with the schedule of hyperparameters that made it.
+
+    Args:
+        trainable: A function of a `Member` (your loop), or a `Trainable` (three functions).
+        space: The search space: a mapping of names to dimensions. Plain tuples and lists work, and so do the
+            distributions of Optuna, Ray Tune, ConfigSpace and scipy.
+        population: Number of members, N.
+        steps: Steps that each member trains, T. The run costs exactly N x T member-steps.
+        interval: Steps between two ready points, where a member is evaluated, saved, and may copy a better one. It
+            should be long enough for the score to move by more than its noise.
+        metric: The name of the reported metric that is the score; not needed where a single number is reported.
+        mode: "max" or "min".
+        seed: Root of all randomness; None draws one and records it.
+        policy: What decides; None is `PBT()`. `RandomSearch()` is the same engine with exploit off.
+        executor: What places the workers; None is `Processes()`.
+        directory: Where run folders lie.
+        name: The run's name; None makes one up. A run of this name that exists goes on: with the same arguments, or with
+            other limits (`steps`, `population`, `max_failures`).
+        synchronous: Whether members wait for one another at each ready point; then the log depends on the seed alone.
+        evaluate_every: Steps between evaluations inside an interval; None evaluates once, at its end.
+        max_failures: Failures in a row after which a member is replaced by a clone.
+        allow_pickle: Whether checkpoints may hold pickles, for states of arbitrary Python objects. Only for runs whose
+            folder nobody else can write.
+        callbacks: Objects that watch the run.
+
+    Returns:
+        What the run has found.
+
+    Raises:
+        UsageError: An argument does not obey its rule; nothing has been created.
+        RunExists: A run of this name exists and differs; nothing has been changed.
+        RunFailed: The run cannot go on, for example because every member fails.
+        RunInterrupted: It was stopped by Ctrl-C; it can be resumed.
+    """
+    refuse_while_loading()
+    if mode not in ("max", "min"):
+        raise UsageError(f"`mode` must be 'max' or 'min', but got {mode!r}")
+    if policy is not None and not isinstance(policy, Policy):
+        raise UsageError(f"`policy` must be a policy such as PBT() or RandomSearch(), but got {policy!r}")
+    if seed is not None and not isinstance(seed, int):
+        raise UsageError(f"`seed` must be a whole number or None, but got {seed!r}")
+    label = getattr(trainable, "__name__", type(trainable).__name__)
+    name = name or fresh_name(label, directory, datetime.now())
+    folder = run_directory(directory, name)
+    asked = RunSpec(
+        name=name,
+        space=Space.of(space),
+        policy=policy or PBT(),
+        seed=_seed(seed, folder),
+        population=population,
+        steps=steps,
+        interval=interval,
+        evaluate_every=evaluate_every,
+        metric=metric,
+        mode=Mode(mode),
+        synchronous=bool(synchronous),
+        max_failures=max_failures,
+        allow_pickle=bool(allow_pickle),
+        entry=entry_of(trainable),
+        code=_code(trainable),
+    )
+    return _train(folder, asked, trainable, executor, callbacks, force=False)
+
+
+def resume(
+    name: str,
+    trainable: Trainable | Loop | None = None,
+    *,
+    directory: str | os.PathLike[str] = "runs",
+    steps: int | None = None,
+    population: int | None = None,
+    max_failures: int | None = None,
+    policy: Policy | None = None,
+    executor: Executor | None = None,
+    force: bool = False,
+    callbacks: Sequence[Callback] = (),
+) -> Result:
+    """Continues a run from what it has published.
+
+    Args:
+        name: The run's name, or the path of its folder.
+        trainable: The user's code; None loads it from the file where the run found it.
+        directory: Where run folders lie.
+        steps: A new limit; None keeps the run's.
+        population: A new limit; None keeps the run's.
+        max_failures: A new limit; None keeps the run's.
+        policy: The policy, where it holds a user's function.
+        executor: What places the workers; None is `Processes()`.
+        force: Whether to go on although the code or settings differ from the run's.
+        callbacks: Objects that watch the run.
+
+    Raises:
+        UnknownRun: There is no such run.
+        UsageError: The code cannot be found again.
+    """
+    refuse_while_loading()
+    folder = find_run(name, directory)
+    store = SqliteStore(folder)
+    try:
+        held = RunSpec.from_json(store.read(), policy=policy)
+    finally:
+        store.close()
+    if trainable is None:
+        if held.entry is None:
+            raise UsageError(
+                f"run {held.name!r} does not know where its code is: call populace.resume({held.name!r}, trainable) with it"
+            )
+        trainable = cast("Trainable | Loop", load_entry(held.entry))
+    limits = {"steps": steps, "population": population, "max_failures": max_failures}
+    asked = replace(held, **{key: value for key, value in limits.items() if value is not None})  # type: ignore[arg-type]  # all are ints
+    asked = replace(asked, code=_code(trainable), entry=entry_of(trainable) or held.entry)
+    return _train(folder, asked, trainable, executor, callbacks, force=force)
+
+
+def _train(
+    folder: Path,
+    asked: RunSpec,
+    trainable: Trainable | Loop,
+    executor: Executor | None,
+    callbacks: Sequence[Callback],
+    *,
+    force: bool,
+) -> Result:
+    executor = executor or Processes()
+    if not isinstance(executor, Executor):
+        raise UsageError(f"`executor` must be an executor such as Processes(workers=4) or Inline(), but got {executor!r}")
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            raise UsageError(f"`callbacks` must hold populace.Callback objects, but got {callback!r}: derive from it")
+    exists = (folder / STORE_FILE).exists()
+    spec = continued(folder, asked, force=force) if exists else asked
+    executor.check(Job(directory=folder, spec=spec, trainable=trainable))
+    if exists and _is_done(folder, spec):
+        return Result(folder, trainable=trainable, policy=spec.policy)
+    make_directory(folder)
+    return Training(
+        directory=folder,
+        spec=spec,
+        trainable=trainable,
+        executor=executor,
+        display=choose_display(sys.stderr),
+        callbacks=callbacks,
+        resume_hint=_resume_hint(folder, spec),
+    ).run()
+
+
+def _is_done(folder: Path, spec: RunSpec) -> bool:
+    store = SqliteStore(folder)
+    try:
+        state = store.state()
+    finally:
+        store.close()
+    trained = all(steps >= spec.steps or member in state.retired for member, steps in enumerate(state.steps))
+    return state.status is RunStatus.FINISHED and trained and len(state.steps) >= spec.population
+
+
+def _resume_hint(folder: Path, spec: RunSpec) -> str:
+    if spec.entry is None:
+        return f"populace.resume({str(folder)!r}, trainable)"
+    return f"populace resume {folder}"
+
+
+def _seed(seed: int | None, folder: Path) -> int:
+    """Returns the seed: the one given, else that of the run that goes on, else a drawn one."""
+    if seed is not None:
+        return seed
+    if not (folder / STORE_FILE).exists():
+        return secrets.randbits(32)
+    store = SqliteStore(folder)
+    try:
+        return cast("int", store.read()["seed"])
+    finally:
+        store.close()
+
+
+def _code(trainable: object) -> str | None:
+    return source_digest(type(trainable) if isinstance(trainable, Trainable) else trainable)

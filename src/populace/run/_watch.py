@@ -1,0 +1,64 @@
+"""The watch: reads the log while a run trains and tells callbacks and the display what is new."""
+
+from __future__ import annotations
+
+import time
+from typing import final
+
+from populace.core import SegmentId
+from populace.run._callbacks import Callbacks
+from populace.run._display import Display
+from populace.store import EventKind, Store
+
+_EVERY_S = 0.1
+_PAGE = 1000
+
+
+@final
+class Watch:
+    """Follows a run's events; call it as often as you like.
+
+    Args:
+        store: A store of its own.
+        callbacks: Who is told.
+        display: What shows the run.
+        after: Events up to this number are old.
+    """
+
+    def __init__(self, store: Store, callbacks: Callbacks, display: Display, after: int) -> None:
+        self._store = store
+        self._callbacks = callbacks
+        self._display = display
+        self._after = after
+        self._next = 0.0
+
+    def __call__(self) -> None:
+        """Looks for news, at most every tenth of a second."""
+        now = time.monotonic()
+        if now >= self._next:
+            self.look()
+            self._next = time.monotonic() + _EVERY_S
+
+    def look(self) -> None:
+        """Looks for news now."""
+        while True:
+            events = self._store.events(self._after, _PAGE)
+            for event in events:
+                self._after = event.sequence
+                if event.kind in (EventKind.FAILURE, EventKind.LOST, EventKind.GIVEN_UP, EventKind.RETIRED):
+                    self._callbacks.each(lambda c, e=event: c.on_failure(e), "on_failure")  # type: ignore[misc]  # mypy cannot see the default
+                    self._display.failure(event)
+                elif event.kind in (EventKind.BEGUN, EventKind.PUBLISHED):
+                    assert event.member is not None and event.generation is not None
+                    segment = self._store.segment(SegmentId(event.member, event.generation))
+                    assert segment is not None, "an event names its segment"
+                    if event.kind is EventKind.PUBLISHED:
+                        self._callbacks.each(lambda c, s=segment: c.on_segment(s), "on_segment")  # type: ignore[misc]  # as above
+                        self._display.ended(segment)
+                    else:
+                        if segment.donor is not None:
+                            self._callbacks.each(lambda c, s=segment: c.on_exploit(s), "on_exploit")  # type: ignore[misc]  # as above
+                        self._display.begun(segment)
+            if len(events) < _PAGE:
+                break
+        self._display.refresh()

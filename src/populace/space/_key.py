@@ -1,0 +1,84 @@
+"""Keys: randomness as a value.
+
+A key names one stream of random numbers by *what it is for* (run seed, member, generation, purpose), never by when
+or where it is used. The same key always gives the same numbers, so a decision or a training step can be repeated
+anywhere, and the order in which workers arrive changes nothing (counter-based randomness; numpy's `SeedSequence`
+with a spawn key).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from populace._errors import UsageError
+
+if TYPE_CHECKING:
+    import jax
+
+
+@dataclass(frozen=True)
+class Key:
+    """A name for a stream of random numbers.
+
+    Attributes:
+        seed_root: The run's seed, an integer in [0, 2**128).
+        path: What the stream is for; grown by `fold`.
+
+    >>> key = Key(7).fold("step", 3)
+    >>> key.seed() == Key(7).fold("step", 3).seed() != key.fold(1).seed()
+    True
+    """
+
+    seed_root: int
+    path: tuple[int, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        # Longer seeds would run into the path inside numpy, so that two keys could name one stream.
+        if not isinstance(self.seed_root, int | np.integer) or not 0 <= self.seed_root < 2**128:
+            raise UsageError(
+                f"a seed must be an integer in [0, 2**128), but got {self.seed_root!r}: use a small integer >= 0"
+            )
+        object.__setattr__(self, "seed_root", int(self.seed_root))
+
+    def fold(self, *path: int | str) -> Key:
+        """Returns the key of a stream below this one, named by integers in [0, 2**32) and words.
+
+        A word never names the same stream as an integer, nor (up to 1 in 2**63) as another word.
+
+        Raises:
+            UsageError: An integer is out of range.
+            TypeError: A part is neither an integer nor a word.
+        """
+        return Key(self.seed_root, self.path + tuple(_number(part) for part in path))
+
+    def generator(self) -> np.random.Generator:
+        """Returns a fresh numpy generator at the start of this key's stream."""
+        return np.random.Generator(np.random.PCG64(self._sequence()))
+
+    def seed(self) -> int:
+        """Returns an integer in [0, 2**32): for `torch.manual_seed`, `random_state=` and the like."""
+        return int(self._sequence().generate_state(1, np.uint32)[0])
+
+    def jax(self) -> jax.Array:
+        """Returns this key as a JAX random key of 64 bits, whatever JAX's default generator is (needs JAX)."""
+        import jax.random  # the one optional dependency of this room, only when asked for
+
+        return jax.random.wrap_key_data(self._sequence().generate_state(2, np.uint32), impl="threefry2x32")
+
+    def _sequence(self) -> np.random.SeedSequence:
+        return np.random.SeedSequence(self.seed_root, spawn_key=self.path)
+
+
+def _number(part: int | str) -> int:
+    if isinstance(part, str):
+        # 32 bits would be too few: two names of a space would soon share a stream. The top bit keeps words and
+        # integers apart.
+        return int.from_bytes(hashlib.sha256(part.encode()).digest()[:8]) | 1 << 63
+    if not 0 <= part < 2**32:
+        raise UsageError(f"an integer in a key's path must be in [0, 2**32), but got {part}: use a word for the rest")
+    return operator.index(part)

@@ -1,0 +1,229 @@
+"""One SQLite file: its connections, who may write when, and what its errors mean to a user.
+
+Statements are written in SQLAlchemy Core, so that one text serves every SQL database, compiled once, and run on the
+driver itself: Core's own execution costs ten times the query, and all of it while the file is locked.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, final
+
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.schema import CreateIndex, CreateTable, MetaData
+from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import CompilerElement
+
+from populace._errors import StoreError, UnknownRun
+from populace.store._fork import close_before_forks
+from populace.store._lock import FileQueue
+
+Row = Mapping[str, Any]
+_BUSY_S = 60.0
+_DURABLE, _ORDERED = "PRAGMA synchronous=FULL", "PRAGMA synchronous=NORMAL"
+_DIALECT = SQLiteDialect_pysqlite(paramstyle="named")
+
+
+@final
+class Connection:
+    """Runs compiled statements in one transaction."""
+
+    def __init__(self, driver: sqlite3.Connection) -> None:
+        self._driver = driver
+
+    def all(self, statement: Executable, **parameters: object) -> list[Row]:
+        """Returns the rows of a query."""
+        text, constants = _compiled(statement)
+        return self._driver.execute(text, {**constants, **parameters}).fetchall()
+
+    def one(self, statement: Executable, **parameters: object) -> Row:
+        """Returns the first row of a query that has one."""
+        row = self.first(statement, **parameters)
+        assert row is not None, "this query always has a row"
+        return row
+
+    def first(self, statement: Executable, **parameters: object) -> Row | None:
+        """Returns the first row of a query, or None."""
+        text, constants = _compiled(statement)
+        row: Row | None = self._driver.execute(text, {**constants, **parameters}).fetchone()
+        return row
+
+    def value(self, statement: Executable, **parameters: object) -> Any:
+        """Returns the first column of the first row."""
+        return next(iter(self.one(statement, **parameters).values()))
+
+    def write(self, statement: Executable, **parameters: object) -> sqlite3.Cursor:
+        """Runs a statement; the cursor tells `rowcount` and `lastrowid`."""
+        text, constants = _compiled(statement)
+        return self._driver.execute(text, {**constants, **parameters})
+
+    def write_many(self, statement: Executable, rows: Iterable[Mapping[str, object]]) -> None:
+        """Runs a statement once per row."""
+        text, constants = _compiled(statement)
+        self._driver.executemany(text, ({**constants, **row} for row in rows))
+
+    def has(self, metadata: MetaData) -> bool:
+        """Returns whether any of these tables exists."""
+        rows = self._driver.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return any(row["name"] in metadata.tables for row in rows)
+
+    def create(self, metadata: MetaData) -> None:
+        """Creates tables and their indexes."""
+        for table in metadata.sorted_tables:
+            for item in (CreateTable(table), *map(CreateIndex, sorted(table.indexes, key=lambda i: str(i.name)))):
+                self._driver.execute(str(item.compile(dialect=_DIALECT)))
+
+
+@final
+class Database:
+    """Transactions on a file; connections are made at their first use.
+
+    Args:
+        path: The file; its folder must exist for writing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._queue: FileQueue | None = None
+        self._writing: sqlite3.Connection | None = None
+        self._reading: sqlite3.Connection | None = None
+        self._use = threading.RLock()
+        close_before_forks(self)
+
+    @contextmanager
+    def write(self, *, create: bool = False, durable: bool = True) -> Iterator[Connection]:
+        """A transaction that has the file to itself, durable when the block ends, undone if it raises.
+
+        One that need not be durable returns sooner and still precedes every later one on the disk: it is lost only
+        where the host goes down before the next durable one.
+        """
+        with self._use, self._translated(must_exist=not create):
+            if self._queue is None:
+                self._queue = FileQueue(self.path.with_suffix(".lock"))
+            if self._writing is None:
+                with self._queue:
+                    self._writing = _connect(self.path, "mode=rwc", "journal_mode=WAL")
+            self._writing.execute(_DURABLE if durable else _ORDERED)
+            with self._queue, _transaction(self._writing, "BEGIN IMMEDIATE"):
+                yield Connection(self._writing)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the file and blocks nobody."""
+        with self._use, self._translated(must_exist=True):
+            if self._reading is None:
+                mode = "mode=ro&immutable=1" if self._is_still else "mode=ro"
+                self._reading = _connect(self.path, mode, "query_only=ON")
+            with _transaction(self._reading, "BEGIN"):
+                yield Connection(self._reading)
+            if self._is_still:  # whoever may write can do so between two looks
+                self._reading.close()
+                self._reading = None
+
+    @property
+    def _is_still(self) -> bool:
+        """Whether the file lies where this user cannot make the log's shared memory, and where nobody has it open."""
+        writable = os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
+        return not writable and not self.path.with_name(self.path.name + "-wal").exists()
+
+    def close(self) -> None:
+        """Frees connections and the lock's file; the next use makes them anew."""
+        with self._use:
+            if self._reading is not None:
+                self._reading.close()
+            if self._writing is not None and self._queue is not None:
+                with self._queue:  # the last connection to close writes the log back into the file
+                    self._writing.close()
+            if self._queue is not None:
+                self._queue.close()
+            self._reading = self._writing = self._queue = None
+
+    def hold_still(self) -> None:
+        """Closes, and lets no other thread use it until `go_on`."""
+        self._use.acquire()
+        self.close()
+
+    def go_on(self) -> None:
+        """Ends `hold_still`."""
+        self._use.release()
+
+    @contextmanager
+    def _translated(self, *, must_exist: bool) -> Iterator[None]:
+        run = self.path.parent
+        unknown = UnknownRun(f"there is no run {run.name!r} in {run.parent}: `populace ls` lists the runs there are")
+        if must_exist and not self.path.exists():
+            raise unknown
+        try:
+            yield
+        except sqlite3.Error as error:
+            if "no such table: run" in str(error):  # a creation that was killed
+                raise unknown from error
+            found = (text for word, text in _REMEDIES.items() if word in str(error))
+            remedy = next(found, "`populace doctor` checks it")
+            raise StoreError(f"the store {self.path} failed ({error}): {remedy}") from error
+        except OSError as error:
+            raise StoreError(
+                f"the store {self.path} cannot be written ({error.strerror}): make its folder writable, free space, or "
+                "choose another directory"
+            ) from error
+
+
+_REMEDIES = {
+    "disk is full": "free space, then resume the run; nothing that was published is lost",
+    "readonly": "the run's folder must be writable: change its permissions or choose another directory",
+    "unable to open": "the run's folder must exist and be writable: change its permissions or choose another directory",
+    "not a database": "the file is damaged: restore the run's folder from a copy",
+    "malformed": "the file is damaged: restore the run's folder from a copy",
+}
+
+
+def _connect(path: Path, mode: str, *pragmas: str) -> sqlite3.Connection:
+    quoted = str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    # The driver must not begin transactions by itself: a deferred one that reads and then writes fails at once.
+    driver = sqlite3.connect(
+        f"file:{quoted}?{mode}",
+        uri=True,
+        timeout=_BUSY_S,
+        isolation_level=None,
+        check_same_thread=False,  # any thread may fork, and `Database` lets one in at a time
+    )
+    driver.row_factory = _as_dict
+    try:
+        for pragma in pragmas:
+            driver.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        driver.close()
+        raise
+    return driver
+
+
+@contextmanager
+def _transaction(driver: sqlite3.Connection, begin: str) -> Iterator[None]:
+    driver.execute(begin)
+    try:
+        yield
+    except BaseException:
+        if driver.in_transaction:  # a full disk has rolled back already; a second rollback would hide the cause
+            driver.execute("ROLLBACK")
+        raise
+    driver.execute("COMMIT")
+
+
+@cache
+def _compiled(statement: Executable) -> tuple[str, Mapping[str, object]]:
+    """Returns a statement's text and the constants that it holds."""
+    assert isinstance(statement, CompilerElement)
+    compiled = statement.compile(dialect=_DIALECT)
+    assert isinstance(compiled, SQLCompiler)
+    return str(compiled), {name: given.value for given, name in compiled.bind_names.items() if not given.required}
+
+
+def _as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Row:
+    return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}

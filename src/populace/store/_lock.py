@@ -1,0 +1,80 @@
+"""File locks between the processes of one host: a fair queue for writers, and the mark of a run being trained.
+
+SQLite's own waiting polls and is unfair; an advisory lock (flock) in front of every transaction makes it a queue. It
+also keeps checkpoints of the write-ahead log and closes apart, which older SQLite versions need.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import final
+
+from populace._errors import RunBusy, StoreError
+
+
+@final
+class FileQueue:
+    """A lock that processes take one after another: `with queue: ...`."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def __enter__(self) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Frees the file."""
+        os.close(self._fd)
+
+
+@final
+class RunLock:
+    """Held by the process that trains a run, as long as it lives: `with RunLock(directory): ...`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "run.lock"
+        self._fd = -1
+
+    def __enter__(self) -> None:
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(
+                f"the process that trains a run marks it in {self._path}, which cannot be written ({error.strerror}): "
+                "make the run's folder writable or choose another directory"
+            ) from error
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._fd, 32).decode() or "another process"
+            os.close(self._fd)
+            raise RunBusy(
+                f"only one process may train a run, but {self._path.parent.name!r} is being trained by process "
+                f"{holder}: wait for it, stop it, or choose another name"
+            ) from None
+        os.truncate(self._fd, 0)
+        os.pwrite(self._fd, str(os.getpid()).encode(), 0)
+        _held.add(self._fd)
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        if self._fd in _held:  # not in a forked child, which holds nothing
+            _held.remove(self._fd)
+            os.close(self._fd)
+
+
+_held: set[int] = set()
+
+
+def _drop() -> None:
+    """Lets a forked child that outlives its parent (a data loader) not keep the run busy."""
+    while _held:
+        os.close(_held.pop())
+
+
+os.register_at_fork(after_in_child=_drop)

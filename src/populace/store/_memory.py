@@ -1,0 +1,378 @@
+"""The log in memory: for tests, toys and simulations; nothing survives the process.
+
+Written in plain Python and apart from the SQL one, so that each is a check on the other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar, final
+
+from populace._errors import DonorGone, RunExists, StaleClaim, StoreError, UnknownRun
+from populace.core import Failed, Finite, Outcome, RunSpec, Segment, SegmentId, Why, kept
+from populace.store._clock import Clock, HostClock
+from populace.store._protocol import (
+    Changes,
+    Claim,
+    Draft,
+    Ending,
+    Event,
+    EventKind,
+    FailureVerdict,
+    Idle,
+    Published,
+    RunState,
+    RunStatus,
+)
+from populace.store._rows import dumps
+from populace.store._rules import Standing, claimable, first, hands_over, storable
+
+T = TypeVar("T")
+_NEVER = 2**62
+
+
+@final
+@dataclass(kw_only=True)
+class _Member:
+    id: int
+    epoch: int = 0
+    worker: str | None = None
+    lease_until: float = 0.0
+    boot: str = ""
+    steps: int = 0
+    generation: int = 0
+    failures: int = 0
+    retired: bool = False
+    running: Segment | None = None
+    newest: Segment | None = None
+
+
+@final
+@dataclass(kw_only=True)
+class _Run:
+    spec: RunSpec
+    members: list[_Member]
+    segments: dict[SegmentId, Segment] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    asked: set[SegmentId] = field(default_factory=set)
+    best: SegmentId | None = None
+    status: RunStatus = RunStatus.UNFINISHED
+    message: str = ""
+    stopping: bool = False
+
+
+@final
+class MemoryStore:
+    """A `Store` in this process's memory, for one thread.
+
+    Args:
+        clock: Source of time.
+        lease_s: Seconds that a claim lasts without being renewed.
+    """
+
+    def __init__(self, *, clock: Clock | None = None, lease_s: float = 60.0) -> None:
+        self._clock = clock or HostClock()
+        self._lease_s = lease_s
+        self._created: _Run | None = None
+
+    def create(self, spec: RunSpec) -> None:
+        if self._created is not None:
+            raise RunExists(
+                f"a run is created once, but {spec.name!r} exists already: resume it, or choose another name"
+            )
+        self._created = _Run(spec=spec, members=[_Member(id=i) for i in range(spec.population)])
+        self._log(EventKind.CREATED)
+
+    def read(self) -> Mapping[str, object]:
+        return self._run.spec.to_json()
+
+    def open(self, spec: RunSpec) -> None:
+        run = self._run
+        before, after = run.spec.to_json(), spec.to_json()
+        run.members += [_Member(id=i) for i in range(len(run.members), spec.population)]
+        for member in run.members:
+            member.worker = None
+        run.spec, run.status, run.message, run.stopping = spec, RunStatus.UNFINISHED, "", False
+        changed = {name: [before[name], value] for name, value in after.items() if before[name] != value}
+        self._log(EventKind.OPENED, changed=changed)
+
+    def end(self, status: RunStatus, message: str = "") -> None:
+        message = storable(message)
+        self._run.status, self._run.message = status, message
+        self._log(EventKind.ENDED, status=status.value, message=message)
+
+    def command(self, word: str) -> None:
+        self._run.stopping = word == "stop"
+        self._log(EventKind.COMMAND, command=word)
+
+    def claim(self, worker: str, *, prefer: int | None = None) -> Claim | Idle:
+        run = self._run
+        if not run.stopping:
+            for member in run.members:
+                if member.worker is not None and self._is_free(member):
+                    self._count_failure(member, EventKind.LOST, f"the lease of worker {member.worker} ran out")
+                    member.worker = None
+        standings = self._standings()
+        free = claimable(standings, synchronous=run.spec.synchronous)
+        chosen = first(free, interval=run.spec.interval, prefer=prefer)
+        if run.stopping or chosen is None:
+            return Idle(finished=not standings, stopping=run.stopping)
+        member = run.members[chosen.member]
+        member.epoch += 1
+        self._hold(member, worker)
+        if member.running is not None:
+            member.running = replace(member.running, worker=worker, epoch=member.epoch)
+            run.segments[member.running.id] = member.running
+        return self._claim(member, worker)
+
+    def renew(self, claim: Claim) -> None:
+        self._hold(self._fence(claim), claim.worker)
+
+    def begin(self, claim: Claim, draft: Draft) -> Segment:
+        member = self._fence(claim)
+        assert member.running is None, "a member trains one segment at a time"
+        if draft.parent is not None:
+            parent = self._run.segments.get(draft.parent)
+            if parent is None or not parent.checkpoint_kept:
+                raise DonorGone(
+                    f"the checkpoint of segment {draft.parent} was collected since the snapshot: decide again"
+                )
+        segment = Segment(
+            member=member.id,
+            generation=member.generation,
+            parent=draft.parent,
+            donor=draft.donor,
+            start_step=draft.start_step,
+            end_step=draft.start_step + draft.num_steps,
+            member_start=member.steps,
+            hyperparameters=_logged(draft.hyperparameters),
+            why=_logged(draft.why),
+            snapshot=draft.snapshot,
+            begun=self._log(EventKind.BEGUN, member, claim),
+            worker=claim.worker,
+            epoch=claim.epoch,
+            begun_at=self._clock.wall(),
+        )
+        member.running = self._run.segments[segment.id] = segment
+        return segment
+
+    def publish(self, claim: Claim, ending: Ending) -> Published:
+        run = self._run
+        before = run.segments.get(SegmentId(claim.member, ending.generation))
+        if before is not None and (before.epoch, before.checkpoint) == (claim.epoch, ending.checkpoint):
+            holder = run.members[claim.member]
+            held = (holder.epoch, holder.worker) == (claim.epoch, claim.worker)
+            again = replace(claim, steps=before.member_end, newest=before, running=None) if held else None
+            return Published(segment=before, claim=again, collected=(), stopping=run.stopping)
+        member = self._fence(claim)
+        assert before is not None, "a segment is begun before it is published"
+        assert before is member.running, "a segment is ended once"
+        trained = replace(
+            before,
+            evaluations=tuple(replace(e, metrics=dict(e.metrics)) for e in ending.evaluations),
+            checkpoint=ending.checkpoint,
+            checkpoint_bytes=ending.checkpoint_bytes,
+            checkpoint_kept=True,
+        )
+        segment = self._end(EventKind.PUBLISHED, member, trained, ending.outcome, claim)
+        mode = run.spec.mode
+        best = None if run.best is None else run.segments[run.best]
+        if isinstance(segment.outcome, Finite) and (best is None or segment.better(mode) > best.better(mode)):
+            run.best = segment.id
+        return self._hand_over(claim, segment, self._collect())
+
+    def fail(self, claim: Claim, reason: str) -> FailureVerdict:
+        member = self._fence(claim)
+        failures = member.failures + 1
+        ended = self._count_failure(member, EventKind.FAILURE, reason, claim)
+        member.worker = None
+        run = self._run
+        trained = any(s.ended is not None and not isinstance(s.outcome, Failed) for s in run.segments.values())
+        untried = any(m.failures == 0 and m.generation == 0 for m in run.members[: run.spec.population])
+        return FailureVerdict(
+            failures=failures,
+            ended=ended,
+            hopeless=not trained and not untried,
+            collected=self._collect() if ended else (),
+        )
+
+    def retire(self, claim: Claim, why: Why) -> None:
+        member = self._fence(claim)
+        member.retired, member.worker = True, None
+        self._log(EventKind.RETIRED, member, claim, **why)
+
+    def release(self, claim: Claim) -> None:
+        member = self._run.members[claim.member]
+        if (member.epoch, member.worker) == (claim.epoch, claim.worker):
+            member.worker = None
+
+    def expire(self, worker: str) -> None:
+        for member in self._run.members:
+            if member.worker == worker:
+                self._count_failure(member, EventKind.LOST, f"worker {worker} died")
+                member.worker = None
+
+    def snapshot(self, after: int = 0) -> Changes:
+        segments: Iterable[Segment] = self._run.segments.values()
+        if not after:
+            segments = [m.newest for m in self._run.members if m.newest is not None]
+        ended = [(s.ended, s) for s in segments if s.ended is not None and s.ended > after]
+        ended.sort(key=lambda pair: pair[0])
+        return Changes(sequence=len(self._run.events), ended=tuple(segment for _, segment in ended))
+
+    def segment(self, id: SegmentId) -> Segment | None:
+        return self._run.segments.get(id)
+
+    def segments(self) -> list[Segment]:
+        return sorted(self._run.segments.values(), key=lambda s: s.begun)
+
+    def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
+        return self._run.events[after : after + limit]
+
+    def state(self) -> RunState:
+        run = self._run
+        members = run.members[: run.spec.population]
+        return RunState(
+            status=run.status,
+            message=run.message,
+            best=None if run.best is None else run.segments[run.best],
+            steps=tuple(m.steps for m in members),
+            retired=tuple(m.id for m in members if m.retired),
+            num_segments=sum(s.ended is not None for s in run.segments.values()),
+        )
+
+    def keep(self, id: SegmentId, keep: bool = True) -> None:
+        segment = self._run.segments.get(id)
+        if segment is None or not segment.checkpoint_kept:
+            raise StoreError(f"only a stored checkpoint can be kept, but that of segment {id} is stored no more")
+        (self._run.asked.add if keep else self._run.asked.discard)(id)
+
+    def collect(self) -> tuple[str, ...]:
+        return self._collect()
+
+    def referenced(self) -> set[str]:
+        return {s.checkpoint for s in self._run.segments.values() if s.checkpoint_kept and s.checkpoint is not None}
+
+    def close(self) -> None:
+        """Nothing to free; the log lives as long as the object."""
+
+    @property
+    def _run(self) -> _Run:
+        if self._created is None:
+            raise UnknownRun("there is no run in this store: create it first")
+        return self._created
+
+    def _standings(self) -> list[Standing]:
+        spec = self._run.spec
+        return [
+            Standing(
+                member=m.id,
+                steps=m.steps,
+                generation=m.generation,
+                failures=m.failures,
+                free=self._is_free(m),
+            )
+            for m in self._run.members[: spec.population]
+            if m.steps < spec.steps and not m.retired
+        ]
+
+    def _is_free(self, member: _Member) -> bool:
+        return member.worker is None or member.lease_until < self._clock.now() or member.boot != self._clock.boot()
+
+    def _hold(self, member: _Member, worker: str) -> None:
+        member.worker, member.boot, member.lease_until = worker, self._clock.boot(), self._clock.now() + self._lease_s
+
+    def _claim(self, member: _Member, worker: str) -> Claim:
+        return Claim(
+            member=member.id,
+            epoch=member.epoch,
+            worker=worker,
+            steps=member.steps,
+            newest=member.newest,
+            running=member.running,
+        )
+
+    def _fence(self, claim: Claim) -> _Member:
+        member = self._run.members[claim.member]
+        if (member.epoch, member.worker) != (claim.epoch, claim.worker):
+            raise StaleClaim(
+                f"member {claim.member} was taken from worker {claim.worker} (epoch {claim.epoch}, now "
+                f"{member.epoch}): what it trained since is dropped"
+            )
+        return member
+
+    def _log(self, kind: EventKind, member: _Member | None = None, by: Claim | None = None, **detail: object) -> int:
+        event = Event(
+            sequence=len(self._run.events) + 1,
+            kind=kind,
+            member=None if member is None else member.id,
+            generation=None if member is None else member.generation,
+            epoch=0 if by is None else by.epoch,
+            worker="" if by is None else by.worker,
+            at=self._clock.wall(),
+            detail=_logged(detail),
+        )
+        self._run.events.append(event)
+        return event.sequence
+
+    def _end(self, kind: EventKind, member: _Member, before: Segment, outcome: Outcome, by: Claim | None) -> Segment:
+        segment = replace(before, outcome=outcome, ended=self._log(kind, member, by), ended_at=self._clock.wall())
+        self._run.segments[segment.id] = member.newest = segment
+        member.steps, member.generation = segment.member_end, member.generation + 1
+        member.running, member.failures = None, 0
+        return segment
+
+    def _count_failure(self, member: _Member, kind: EventKind, reason: str, by: Claim | None = None) -> bool:
+        reason = storable(reason)
+        self._log(kind, member, by, reason=reason)
+        member.failures += 1
+        if member.running is None or member.failures <= self._run.spec.max_failures:
+            return False
+        untrained = replace(member.running, end_step=member.running.start_step)
+        self._end(EventKind.GIVEN_UP, member, untrained, Failed(reason=reason), by)
+        return True
+
+    def _collect(self) -> tuple[str, ...]:
+        run = self._run
+        keep = kept(
+            newest=[m.newest for m in run.members if m.newest is not None],
+            best=run.best,
+            running=[m.running for m in run.members if m.running is not None],
+            asked=run.asked,
+        )
+        begun = self._begun_by_all()
+        keep |= {s.id for s in run.segments.values() if s.checkpoint_kept and s.generation >= begun}
+        gone = [s for s in run.segments.values() if s.checkpoint_kept and s.id not in keep]
+        for segment in gone:
+            run.segments[segment.id] = replace(segment, checkpoint_kept=False)
+        digests = {s.checkpoint: None for s in gone if s.checkpoint is not None}
+        still = self.referenced()  # content-addressed: another segment may refer to the same bytes
+        return tuple(digest for digest in digests if digest not in still)
+
+    def _begun_by_all(self) -> int:
+        """Returns a generation that everybody who still trains has begun; only synchronous members look back."""
+        spec = self._run.spec
+        members = [m for m in self._run.members[: spec.population] if m.steps < spec.steps and not m.retired]
+        begun = min((m.generation - (m.running is None) for m in members), default=_NEVER)
+        return begun if spec.synchronous else _NEVER
+
+    def _hand_over(self, claim: Claim, segment: Segment, collected: tuple[str, ...]) -> Published:
+        run, member = self._run, self._run.members[claim.member]
+        standings = self._standings()
+        mine = next((s for s in standings if s.member == member.id), None)
+        freed = [replace(s, free=True) if s is mine else s for s in standings]
+        free = claimable(freed, synchronous=run.spec.synchronous)
+        goes_on = not run.stopping and mine is not None and any(s.member == member.id for s in free)
+        if goes_on and mine is not None and not hands_over(mine, free, interval=run.spec.interval):
+            kept_claim = self._claim(member, claim.worker)
+            return Published(segment=segment, claim=kept_claim, collected=collected, stopping=run.stopping)
+        member.worker = None
+        return Published(segment=segment, claim=None, collected=collected, stopping=run.stopping)
+
+
+def _logged(value: Mapping[str, T]) -> dict[str, T]:
+    """Returns values as a log gives them back: copies, and refused where they are not strict JSON."""
+    copy: dict[str, T] = json.loads(dumps(dict(value)))
+    return copy

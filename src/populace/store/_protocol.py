@@ -1,0 +1,272 @@
+"""What a store promises. The store is the one thing that workers share, and its rows are the truth of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol, final
+
+from populace.core import Evaluation, Outcome, RunSpec, Segment, SegmentId, Why
+from populace.space import Hyperparameters
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A worker's lease on a member. `epoch` is its fencing number: +1 at every claim of the member."""
+
+    member: int
+    """The member claimed."""
+    epoch: int
+    """The fencing number that every write under this claim carries."""
+    worker: str
+    """The holder."""
+    steps: int
+    """Steps the member has trained."""
+    newest: Segment | None
+    """Its newest ended segment."""
+    running: Segment | None
+    """A segment begun under an earlier claim and never ended: the same decision is carried out again."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Idle:
+    """No member can be claimed now."""
+
+    finished: bool
+    """Whether none will be: every member has trained its steps or is retired."""
+    stopping: bool
+    """Whether the run was asked to stop."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A segment about to begin."""
+
+    parent: SegmentId | None
+    """The segment whose checkpoint it starts from."""
+    donor: SegmentId | None
+    """The segment exploited, if any."""
+    start_step: int
+    """Weight steps before it."""
+    num_steps: int
+    """Steps it will train."""
+    hyperparameters: Hyperparameters
+    """What it trains with."""
+    why: Why
+    """The numbers behind the decision."""
+    snapshot: int
+    """Sequence number of the snapshot the decision was taken from."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a segment ended."""
+
+    generation: int
+    """Which of the member's segments."""
+    outcome: Outcome
+    """Its score, or why it has none."""
+    evaluations: Sequence[Evaluation]
+    """All that was measured."""
+    checkpoint: str
+    """Digest of its checkpoint, which is durable already."""
+    checkpoint_bytes: int
+    """Its size."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What became of a publish."""
+
+    segment: Segment
+    """The segment as it stands in the log."""
+    claim: Claim | None
+    """The claim to go on with; None where it was released: the member is done, or others wait for a worker."""
+    collected: tuple[str, ...]
+    """Digests of checkpoints that nothing refers to any more; their bytes are the caller's to delete."""
+    stopping: bool
+    """Whether the run was asked to stop."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class FailureVerdict:
+    """What became of a failure."""
+
+    failures: int
+    """Failures of the member in a row."""
+    ended: bool
+    """Whether its segment was given up, so that the member is decided upon anew."""
+    hopeless: bool
+    """Whether every member has failed before any has published: a bug of the program, not of a member."""
+    collected: tuple[str, ...]
+    """Digests of checkpoints that nothing refers to any more; their bytes are the caller's to delete."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What has happened since a sequence number."""
+
+    sequence: int
+    """The newest sequence number."""
+    ended: tuple[Segment, ...]
+    """Segments ended since, in the order of their ends (from 0: only the newest ended one of each member)."""
+
+
+class EventKind(Enum):
+    """What happened."""
+
+    CREATED = "created"
+    OPENED = "opened"
+    BEGUN = "begun"
+    PUBLISHED = "published"
+    FAILURE = "failure"
+    GIVEN_UP = "given up"
+    LOST = "lost"
+    RETIRED = "retired"
+    COMMAND = "command"
+    ENDED = "ended"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One line of the log."""
+
+    sequence: int
+    """Its place in the log, from 1 without gaps."""
+    kind: EventKind
+    """What happened."""
+    member: int | None
+    """To which member."""
+    generation: int | None
+    """In which generation."""
+    epoch: int
+    """Under which claim."""
+    worker: str
+    """By which worker."""
+    at: float
+    """Wall time, for display only."""
+    detail: Mapping[str, object]
+    """What else there is to say."""
+
+
+class RunStatus(Enum):
+    """The state of a run."""
+
+    UNFINISHED = "unfinished"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class RunState:
+    """A run at a glance; costs the same for a million segments as for one."""
+
+    status: RunStatus
+    """Whether it is finished, has failed, or can go on."""
+    message: str
+    """Why it failed."""
+    best: Segment | None
+    """The best segment so far."""
+    steps: tuple[int, ...]
+    """Steps trained by each member."""
+    retired: tuple[int, ...]
+    """Members that were given up."""
+    num_segments: int
+    """Segments that have ended."""
+
+
+class Store(Protocol):
+    """The log of one run.
+
+    Guarantees:
+        * Every method is one transaction: all of it happens or nothing. What was returned survives any crash.
+        * The row is the commit point: a checkpoint counts once `publish` has named it.
+        * Every write under a claim carries its epoch. If the member was claimed again since, `StaleClaim` is raised and
+          nothing is written. Repeating a `publish` that went through changes nothing and returns the same segment, and
+          the claim if it is still held; what the first one collected is told once.
+        * Sequence numbers grow by one per event, without gaps. A decision names the number of the snapshot it saw.
+        * Leases run on the host's monotonic clock: a wrong wall clock changes nothing. A lease that has run out costs
+          its member one failure, at the next claim by anybody.
+        * `begin` pins the parent's checkpoint until the segment ends. In synchronous mode the checkpoints of a
+          generation stay until every member that trains on has begun the next, since all decide on it. What `core.kept`
+          names is never collected; what it does not name is collected at the next `publish`, or `fail` that gives up.
+        * Values that were read never change.
+
+    An instance belongs to one thread; open another one for another thread. It may be carried into a forked process.
+    """
+
+    def create(self, spec: RunSpec) -> None:
+        """Creates the run. Raises `RunExists`."""
+
+    def read(self) -> Mapping[str, object]:
+        """Returns the specification as JSON values. Raises `UnknownRun`."""
+
+    def open(self, spec: RunSpec) -> None:
+        """Takes over a run that no worker trains: honours changed limits, frees all claims, clears commands."""
+
+    def claim(self, worker: str, *, prefer: int | None = None) -> Claim | Idle:
+        """Returns a lease on the least advanced free member; `prefer` wins among equals."""
+
+    def renew(self, claim: Claim) -> None:
+        """Extends the lease. Raises `StaleClaim`."""
+
+    def begin(self, claim: Claim, draft: Draft) -> Segment:
+        """Writes a new segment. Raises `StaleClaim`, or `DonorGone` if the parent's checkpoint is gone."""
+
+    def publish(self, claim: Claim, ending: Ending) -> Published:
+        """Ends the running segment; keeps the claim unless the member is done or others wait. Raises `StaleClaim`."""
+
+    def fail(self, claim: Claim, reason: str) -> FailureVerdict:
+        """Counts a failure of the running segment and releases the member. Raises `StaleClaim`."""
+
+    def retire(self, claim: Claim, why: Why) -> None:
+        """Gives the member up for good. Raises `StaleClaim`."""
+
+    def release(self, claim: Claim) -> None:
+        """Frees the member, without counting anything. A stale claim is released already."""
+
+    def expire(self, worker: str) -> None:
+        """Frees the members of a worker known to be dead; each counts one failure."""
+
+    def end(self, status: RunStatus, message: str = "") -> None:
+        """Marks the run."""
+
+    def command(self, word: str) -> None:
+        """Asks the run's workers to `stop` at their next ready point, or takes that back with an empty word."""
+
+    def snapshot(self, after: int = 0) -> Changes:
+        """Returns what has ended since a sequence number."""
+
+    def segment(self, id: SegmentId) -> Segment | None:
+        """Returns one segment."""
+
+    def segments(self) -> list[Segment]:
+        """Returns all segments in the order of their begins."""
+
+    def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
+        """Returns events after a sequence number, oldest first."""
+
+    def state(self) -> RunState:
+        """Returns the run at a glance."""
+
+    def keep(self, id: SegmentId, keep: bool = True) -> None:
+        """Keeps a segment's checkpoint until told otherwise. Raises `StoreError` if it is gone."""
+
+    def collect(self) -> tuple[str, ...]:
+        """Drops every checkpoint that nothing needs; returns their digests, whose bytes are the caller's to delete."""
+
+    def referenced(self) -> set[str]:
+        """Returns the digests of all checkpoints that are kept."""
+
+    def close(self) -> None:
+        """Frees what the instance holds."""

@@ -1,0 +1,203 @@
+"""The user's side of a loop: `for step in member`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, SupportsFloat, final
+
+from populace._errors import UsageError
+from populace.checkpoints import needs_template, unpack
+from populace.core import Evaluation
+from populace.space import Key, Value
+from populace.worker._bindings import Binding, bindings
+from populace.worker._life import Life
+from populace.worker._tracked import Tracked, as_tree, load_into, tracked
+
+
+@final
+class Member:
+    """One stay of one member with one worker, as the user's loop sees it.
+
+    ```python
+    def train(member):
+        model, opt = build()
+        member.track(model=model, opt=opt)
+        for step in member:
+            fit(model, opt, dropout=member["dropout"])
+            member.report(accuracy(model))
+    ```
+
+    One turn of the loop is one step. The loop resumes at the right step by itself and ends by itself: when the member
+    has trained its steps, or when the worker hands it over to another; whoever takes it calls the function again.
+    """
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+        self._things: dict[str, object] = {}
+        self._tracked: dict[str, Tracked] = {}
+        self._bindings: list[Binding] = []
+        self._blob = life.checkpoint()
+        self._evaluations: list[Evaluation] = []
+        self._step: int | None = None
+
+    @property
+    def id(self) -> int:
+        """The member's number, 0..N-1."""
+        return self._life.stretch.member
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the member has no weights yet; else `track` restores them."""
+        return self._blob is None and self._step is None
+
+    @property
+    def needs_template(self) -> bool:
+        """Whether the saved state holds the user's own classes, so that a live one must be tracked to restore it."""
+        return self._blob is not None and needs_template(self._blob)
+
+    @property
+    def step(self) -> int:
+        """Steps that the weights have seen before the current turn."""
+        return self._life.stretch.start_step if self._step is None else self._step
+
+    @property
+    def hyperparameters(self) -> dict[str, Value]:
+        """The hyperparameters of the current step; they may change from one step to the next, so read them there."""
+        return dict(self._life.stretch.hyperparameters)
+
+    def __getitem__(self, name: str) -> Any:
+        """Returns one hyperparameter of the current step.
+
+        Raises:
+            KeyError: There is none of this name (its condition may not hold now).
+        """
+        try:
+            return self._life.stretch.hyperparameters[name]
+        except KeyError:
+            known = ", ".join(self._life.stretch.hyperparameters)
+            raise KeyError(f"there is no hyperparameter {name!r}: the active ones are {known}") from None
+
+    @property
+    def key(self) -> Key:
+        """The random key of the current step; before the loop, that of the first weights."""
+        if self._step is None:
+            return self._life.init_key
+        return self._stretch_key("step", self._step)
+
+    @property
+    def evaluation_key(self) -> Key:
+        """The random key of an evaluation after the current step."""
+        return self._stretch_key("evaluate", self.step)
+
+    @property
+    def evaluation_due(self) -> bool:
+        """Whether the run wants an evaluation after the current step."""
+        stretch = self._life.stretch
+        done = self.step + 1
+        every = stretch.evaluate_every
+        return done == stretch.end_step or (every is not None and (done - stretch.start_step) % every == 0)
+
+    def track(self, **objects: object) -> None:
+        """Puts the objects that hold the state under the member's care, and restores them if the member has trained.
+
+        Takes anything with `state_dict` and `load_state_dict` (torch's modules, optimisers, schedulers), a dict or list
+        that holds the state, a numpy array or generator, or a pair `(save, load)` of functions of a directory.
+        Hyperparameters named as an entry of a tracked optimiser's parameter groups (`lr`, `momentum`, `weight_decay`,
+        `beta1` ...) are set there after every restore and read back; `NAME.lr` sets that of the optimiser NAME alone.
+
+        Raises:
+            UsageError: An object cannot be tracked, or its name is taken.
+            StateMismatch: The saved state does not fit.
+        """
+        if self._step is not None:
+            raise UsageError("`track` comes before the loop, but it was called inside: move it up")
+        for name, thing in objects.items():
+            if name in self._things:
+                raise UsageError(f"every tracked object has its own name, but {name!r} was tracked before")
+            self._tracked[name] = tracked(name, thing)
+            self._things[name] = thing
+        # Before the load: what the user has built tells whether one value fits all groups.
+        bound = bindings(objects, self._life.stretch.hyperparameters)
+        if self._blob is not None:
+            self._load(self._blob, objects)
+        self._bindings += bound
+        self._apply()
+
+    def __iter__(self) -> Iterator[int]:
+        """Yields the number of steps that the weights have seen before each turn."""
+        if not self._tracked:
+            raise UsageError(
+                "the loop has nothing to save: call member.track(model=model, opt=opt) with what holds the state before "
+                "`for step in member`"
+            )
+        self._blob = None
+        while True:
+            stretch = self._life.stretch
+            for step in range(stretch.start_step, stretch.end_step):
+                self._step = step
+                yield step
+            evaluations, self._evaluations = self._evaluations, []
+            if not self._life.finish(evaluations, lambda: as_tree(self._tracked), self._discard):
+                return
+            blob = self._life.checkpoint()
+            if blob is not None:
+                self._load(blob, self._things)
+            self._apply()
+
+    def report(self, score: SupportsFloat | Mapping[str, SupportsFloat]) -> None:
+        """Reports what was measured after the current step: a number, or several by name.
+
+        The last report of an interval is its score. NaN, infinite or nothing at all means that the member diverged: it
+        ranks last and is replaced.
+
+        Raises:
+            TypeError: A value is not a number.
+            UsageError: The run's metric is not among the names.
+        """
+        if isinstance(score, Mapping):
+            metrics = {str(name): self._number(str(name), value) for name, value in score.items()}
+            value = metrics[self._score_name(metrics)]
+        else:
+            value = self._number("score", score)
+            metrics = {} if self._life.metric is None else {self._life.metric: value}
+        self._evaluations.append(Evaluation(step=self.step + (self._step is not None), score=value, metrics=metrics))
+
+    def _score_name(self, metrics: Mapping[str, float]) -> str:
+        metric = self._life.metric
+        if metric is None and len(metrics) == 1:
+            return next(iter(metrics))
+        if metric is None or metric not in metrics:
+            asked = "metric=None" if metric is None else f"metric={metric!r}"
+            names = ", ".join(metrics) or "none"
+            raise UsageError(
+                f"the run's metric must be among the reported names, but got {asked} and reported {names}: "
+                f"pass metric=... with one of them to tune"
+            )
+        return metric
+
+    def _number(self, name: str, value: SupportsFloat) -> float:
+        try:
+            if isinstance(value, str):
+                raise TypeError
+            return float(value)
+        except (TypeError, ValueError):
+            kind = type(value).__name__
+            raise TypeError(f"a reported {name} must be a number, but got a {kind} at step {self.step}: {value!r}") from None
+
+    def _stretch_key(self, purpose: str, step: int) -> Key:
+        stretch = self._life.stretch
+        return Key(self._life.seed).fold(stretch.member, stretch.generation, purpose, step)
+
+    def _load(self, blob: bytes, objects: Mapping[str, object]) -> None:
+        like = as_tree(self._tracked) if needs_template(blob) else None
+        load_into(self._tracked, unpack(blob, like=like, allow_pickle=self._life.allow_pickle), objects)
+        self._discard()
+
+    def _apply(self) -> None:
+        for binding in self._bindings:
+            if binding.hyperparameter in self._life.stretch.hyperparameters:
+                binding.apply(self._life.stretch.hyperparameters[binding.hyperparameter])
+
+    def _discard(self) -> None:
+        for thing in self._tracked.values():
+            thing.discard()

@@ -1,0 +1,222 @@
+"""A stay: one worker trains one member, segment after segment, until it hands the member over.
+
+What happens at a ready point, in order: save (bytes durable), publish (the row is the commit point), forget (what
+nothing needs), then decide on a fresh snapshot, begin (the decision and its numbers in one transaction), restore.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import final
+
+from populace._errors import DonorGone, RunFailed
+from populace.checkpoints import CheckpointStore, pack
+from populace.core import (
+    Evaluation,
+    Exploit,
+    Retire,
+    RunSpec,
+    Segment,
+    SegmentId,
+    Wait,
+    decide,
+    decision_key,
+    outcome_of,
+    parent_of,
+    start,
+)
+from populace.space import Key
+from populace.store import Claim, Draft, Ending, Store
+from populace.worker._life import Life, State, Stretch
+from populace.worker._view import View
+
+
+@final
+class Stay(Life):
+    """The life of a claimed member.
+
+    Args:
+        spec: The run.
+        store: Its log.
+        checkpoints: Its checkpoints.
+        view: The worker's view of the population.
+        claim: The member and its epoch.
+        next_claim: Called with the member just published and released; returns the worker's next claim, or None at the
+            end. If it is the same member again, the stay goes on in place.
+        holding: Told whenever a segment has been published.
+        stopping: Whether to release the member at the next ready point.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: RunSpec,
+        store: Store,
+        checkpoints: CheckpointStore,
+        view: View,
+        claim: Claim,
+        next_claim: Callable[[int], Claim | None],
+        holding: Callable[[Claim | None], None],
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._spec = spec
+        self._store = store
+        self._checkpoints = checkpoints
+        self._view = view
+        self._next_claim = next_claim
+        self._holding = holding
+        self._stopping = stopping
+        self._in_memory: SegmentId | None = None
+        self._segment: Segment | None = None
+        self.claim: Claim | None = claim
+        """The claim held; None between two."""
+        self.handed: Claim | None = None
+        """The claim on another member to go on with."""
+
+    @property
+    def seed(self) -> int:
+        return self._spec.seed
+
+    @property
+    def metric(self) -> str | None:
+        return self._spec.metric
+
+    @property
+    def allow_pickle(self) -> bool:
+        return self._spec.allow_pickle
+
+    @property
+    def segment(self) -> Segment:
+        """The running segment."""
+        assert self._segment is not None, "a stay begins before it trains"
+        return self._segment
+
+    @property
+    def stretch(self) -> Stretch:
+        segment = self.segment
+        return Stretch(
+            member=segment.member,
+            generation=segment.generation,
+            start_step=segment.start_step,
+            end_step=segment.end_step,
+            hyperparameters=self._spec.space.active(segment.hyperparameters),
+            evaluate_every=self._spec.evaluate_every,
+        )
+
+    @property
+    def init_key(self) -> Key:
+        return self._spec.init_key(self.segment.member)
+
+    def begin(self) -> bool:
+        """Begins the claimed member's next segment, or takes up the one that was never ended.
+
+        Returns:
+            Whether there is one; if not, the claim has been released.
+        """
+        assert self.claim is not None
+        if self.claim.running is not None:
+            self._segment = self.claim.running
+            return True
+        while True:
+            draft = self._draft(self.claim)
+            if draft is None:
+                self.claim = None
+                return False
+            try:
+                self._segment = self._store.begin(self.claim, draft)
+                return True
+            except DonorGone:
+                continue  # the donor has moved on since the snapshot: decide again on a newer one
+
+    def checkpoint(self) -> bytes | None:
+        parent = self.segment.parent
+        if parent is None or parent == self._in_memory:
+            return None
+        source = self._store.segment(parent)
+        assert source is not None and source.checkpoint is not None, "a parent has a checkpoint"
+        return self._checkpoints.get(source.checkpoint)
+
+    def finish(self, evaluations: Sequence[Evaluation], save: Callable[[], State], written: Callable[[], None]) -> bool:
+        assert self.claim is not None
+        segment = self.segment
+        label = {"member": segment.member, "generation": segment.generation}
+        chunks = pack(save(), label=label, allow_pickle=self._spec.allow_pickle)
+        digest = self._checkpoints.put(chunks)
+        written()
+        ending = Ending(
+            generation=segment.generation,
+            outcome=outcome_of(evaluations[-1].score if evaluations else None),
+            evaluations=evaluations,
+            checkpoint=digest,
+            checkpoint_bytes=sum(memoryview(chunk).nbytes for chunk in chunks),
+        )
+        published = self._store.publish(self.claim, ending)
+        self._in_memory, self._segment = segment.id, None
+        for gone in published.collected:
+            self._checkpoints.delete(gone)
+        self.claim = published.claim
+        self._holding(self.claim)
+        if self.claim is not None and self._stopping():
+            self._store.release(self.claim)
+            self.claim = None
+            return False
+        if self.claim is None:
+            claim = None if published.stopping else self._next_claim(segment.member)
+            if claim is None or claim.member != segment.member or self._moved_on(claim):
+                self.handed = claim
+                return False
+            self.claim = claim
+        return self.begin()
+
+    def _moved_on(self, claim: Claim) -> bool:
+        """Whether somebody else has trained the member since this stay last did."""
+        return claim.newest is None or claim.newest.id != self._in_memory
+
+    def _draft(self, claim: Claim) -> Draft | None:
+        """Decides; returns the next segment, or None where there is none now."""
+        num_steps = min(self._spec.interval, self._spec.steps - claim.steps)
+        newest = claim.newest
+        if newest is None:
+            first = start(self._spec.space, self._spec.seed, claim.member)
+            return Draft(
+                parent=None,
+                donor=None,
+                start_step=0,
+                num_steps=num_steps,
+                hyperparameters=first.hyperparameters,
+                why=first.why,
+                snapshot=0,
+            )
+        generation = newest.generation + 1
+        population = self._view.before(generation)
+        if population.num_unknown == 0 and not any(map(math.isfinite, population.better_P)):
+            self._check_hope(newest)
+        decision = decide(population, claim.member, self._spec.policy, decision_key(self._spec.seed, claim.member, generation))
+        if isinstance(decision, Wait):
+            self._store.release(claim)
+            return None
+        if isinstance(decision, Retire):
+            self._store.retire(claim, decision.why)
+            return None
+        parent = parent_of(decision, newest)
+        source = None if parent is None else population.forest.get(parent) or self._store.segment(parent)
+        return Draft(
+            parent=parent,
+            donor=decision.donor if isinstance(decision, Exploit) else None,
+            start_step=0 if source is None else source.end_step,
+            num_steps=num_steps,
+            hyperparameters=decision.hyperparameters,
+            why=decision.why,
+            snapshot=population.sequence,
+        )
+
+    def _check_hope(self, newest: Segment) -> None:
+        """Stops a run in which nobody has ever had a finite score: there is nothing to select."""
+        if self._store.state().best is None:
+            name = "score" if self._spec.metric is None else repr(self._spec.metric)
+            last = newest.evaluations[-1].score if newest.evaluations else "nothing"
+            raise RunFailed(
+                f"no member has reported a finite {name} (member {newest.member} reported {last}): check what is "
+                "reported, and the upper bounds of the search space"
+            )

@@ -1,0 +1,29 @@
+"""The second shape of a user's code: three functions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from populace.space import Key
+
+
+class Trainable(ABC):
+    """A training task as three functions; its state is saved, copied and restored without a line from the user.
+
+    The state is any tree of arrays (numpy, torch, JAX) and plain values. Hyperparameters are arguments at every
+    step, so a change of them needs no rebuild. Data that the functions need belongs in attributes of the object.
+    """
+
+    @abstractmethod
+    def init(self, key: Key, hp: Mapping[str, Any]) -> Any:
+        """Returns the state before the first step."""
+
+    @abstractmethod
+    def step(self, key: Key, state: Any, hp: Mapping[str, Any]) -> Any:
+        """Returns the state after one step with hyperparameters `hp`."""
+
+    @abstractmethod
+    def evaluate(self, key: Key, state: Any) -> float | Mapping[str, float]:
+        """Returns the score of a state, or several named metrics of which the run names one as the score."""

@@ -1,0 +1,76 @@
+"""A worker's view of the population: kept up to date by what has ended since it last looked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import final
+
+from populace.core import Population, RunSpec, Segment, SegmentId
+from populace.store import Store
+
+_SPARE = 1000
+
+
+@final
+class View:
+    """Builds the snapshots that decisions are taken from.
+
+    Args:
+        store: The run's log.
+        spec: The run.
+    """
+
+    def __init__(self, store: Store, spec: RunSpec) -> None:
+        self._store = store
+        self._spec = spec
+        self._population = Population.empty(space=spec.space, mode=spec.mode, seed=spec.seed, size=spec.population)
+
+    def before(self, generation: int) -> Population:
+        """Returns the snapshot from which the decision about a generation is taken.
+
+        Asynchronous: everything that has ended by now. Synchronous: everybody at the end of the generation before.
+        """
+        changes = self._store.snapshot(self._population.sequence)
+        members = [s for s in changes.ended if s.member < self._spec.population]
+        self._population = self._population.with_ended(members, changes.sequence)
+        self._fill(generation)
+        self._prune()
+        return self._population.at_generation(generation - 1) if self._spec.synchronous else self._population
+
+    def _fill(self, generation: int) -> None:
+        """Loads the ancestors that the policy looks at and that ended before this worker first looked."""
+        policy, forest, start = self._spec.policy, dict(self._population.forest), len(self._population.forest)
+
+        def get(id: SegmentId) -> Segment | None:
+            if id not in forest:
+                found = self._store.segment(id)
+                if found is None:
+                    return None
+                forest[id] = found
+            return forest[id]
+
+        known = [s for s in self._population.latest if s is not None]
+        if self._spec.synchronous:
+            back = (get(SegmentId(s.member, generation - 1)) if s.generation >= generation else s for s in known)
+            known = [s for s in back if s is not None]
+        if policy.memory or policy.needs_history:
+            least = min((s.end_step for s in known), default=0)
+            for segment in known:
+                walker: Segment | None = segment
+                seen = 0
+                while walker is not None and walker.parent is not None:
+                    seen += len(walker.evaluations)
+                    if seen >= policy.memory and not (policy.needs_history and walker.end_step > least):
+                        break
+                    walker = get(walker.parent)
+        if len(forest) > start:
+            self._population = replace(self._population, forest=forest)
+
+    def _prune(self) -> None:
+        """Forgets segments that no decision will look at again, so that a long run does not fill the memory."""
+        population = self._population
+        if len(population.forest) <= 4 * population.size * (1 + self._spec.policy.memory) + _SPARE:
+            return
+        # What is still needed is loaded again by the next look.
+        newest = {s.id: s for s in population.latest if s is not None}
+        self._population = replace(population, forest=newest)

@@ -1,0 +1,59 @@
+"""What all tests share: Hypothesis profiles, and what becomes of a test whose package is missing."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A test's verdict is a fact about the code: the same every time, on a fast machine and on a busy one.
+_TIMELESS = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
+settings.register_profile("repeatable", derandomize=True, max_examples=50, **_TIMELESS)
+# To look for what nobody has seen yet: pytest --hypothesis-profile=search
+settings.register_profile("search", max_examples=2000, **_TIMELESS)
+settings.load_profile("repeatable")
+
+NOTHING_MAY_BE_MISSING = os.environ.get("POPULACE_TEST_ALL") == "1"
+_MISSING_PACKAGE = re.compile(r"could not import|unable to import|no module named|not installed|\bpopulace\[", re.I)
+_EXTRA_OF = {"torch": "torch", "jax": "jax", "sklearn": "sklearn", "matplotlib": "plot", "scipy": "stats"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes examples in docstrings count too: elsewhere, those of a module that cannot be imported are skipped."""
+    if NOTHING_MAY_BE_MISSING:
+        config.option.doctest_ignore_import_errors = False
+
+
+def _judge_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Names the extra that a skipped test needs; where everything must be installed, the skip is a failure."""
+    if not report.skipped or not isinstance(report.longrepr, tuple):
+        return
+    path, line, reason = report.longrepr
+    if not _MISSING_PACKAGE.search(reason):
+        return
+    package = re.search(r"'(\w+)[\w.]*'", reason)
+    if package and package[1] in _EXTRA_OF:
+        reason = f"{reason} (it comes with populace[{_EXTRA_OF[package[1]]}])"
+    report.longrepr = (path, line, reason)
+    if NOTHING_MAY_BE_MISSING:
+        report.outcome = "failed"
+        report.longrepr = f"{path}:{line}: POPULACE_TEST_ALL=1 allows no missing package, but got: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Judges skips of single tests."""
+    report = yield
+    _judge_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Judges skips of whole modules."""
+    report = yield
+    _judge_skip(report)
+    return report
