@@ -112,7 +112,7 @@ class Simulation:
         )
 
     def run(self, generations: int, *, lag: int, running: bool) -> list[Segment]:
-        """Returns all segments; with a lag, member m begins m * lag generations late, and sees what the others then did."""
+        """Returns all segments; with a lag, member m begins m * lag generations late and sees what the others did."""
         population = Population.empty(space=self.space, mode=self.mode, seed=self.seed, size=self.population)
         done = [0] * self.population
         for turn in range(generations + lag * (self.population - 1)):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeVar, final
@@ -58,6 +58,11 @@ class Policy(ABC):
     def needs_history(self) -> bool:
         """Whether it looks at segments older than the newest of each member."""
 
+    @property
+    @abstractmethod
+    def starts(self) -> tuple[Hyperparameters, ...]:
+        """Hyperparameters that the first members begin with, instead of drawn ones."""
+
     @abstractmethod
     def warnings(self, size: int) -> list[str]:
         """Returns what the user should know of this policy in a population of `size` members, a line each."""
@@ -82,6 +87,8 @@ class PBT(Policy):
             weights had seen as many steps as the member's. What is copied is the donor's newest segment either way.
         burn_in: Weight steps before which nobody with a finite score copies.
         guard: Conditions that a copy must meet beyond being chosen.
+        initial: Hyperparameters known to be good, one mapping per member, for the first members to begin with; names left
+            out are drawn.
     """
 
     exploit: ExploitStrategy = field(default_factory=Truncation)
@@ -90,6 +97,7 @@ class PBT(Policy):
     compare: Compare | str = Compare.LATEST
     burn_in: int = 0
     guard: Guard = field(default_factory=Guard)
+    initial: Sequence[Hyperparameters] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "copy", _member_of(Copy, "copy", self.copy))
@@ -107,10 +115,15 @@ class PBT(Policy):
         if not isinstance(self.guard, Guard):
             raise UsageError(f"`guard` must be a Guard such as Guard(min_std=0.5), but got {self.guard!r}")
         check_whole("burn_in", self.burn_in, 0, "it counts steps")
+        object.__setattr__(self, "initial", tuple(dict(given) for given in self.initial))
 
     @property
     def memory(self) -> int:
         return self.exploit.memory
+
+    @property
+    def starts(self) -> tuple[Hyperparameters, ...]:
+        return tuple(self.initial)
 
     @property
     def needs_history(self) -> bool:
@@ -175,9 +188,13 @@ class PBT(Policy):
         return self.explore.explore(base, population.space, key.fold("explore"))
 
 
-def RandomSearch() -> PBT:  # noqa: N802 - reads as a policy beside PBT()
-    """Returns random search: the same engine with exploit off, so the same start and the same code path."""
-    return PBT(exploit=NoExploit())
+def RandomSearch(*, initial: Sequence[Hyperparameters] = ()) -> PBT:  # noqa: N802 - reads as a policy beside PBT()
+    """Returns random search: the same engine with exploit off, so the same start and the same code path.
+
+    Args:
+        initial: As in `PBT`.
+    """
+    return PBT(exploit=NoExploit(), initial=initial)
 
 
 def decide(population: Population, member: int, policy: Policy, key: Key) -> Decision:
@@ -212,9 +229,18 @@ def decision_key(seed: int, member: int, generation: int) -> Key:
     return Key(seed).fold(member, generation, "decide")
 
 
-def start(space: Space, seed: int, member: int) -> Start:
-    """Returns how a member begins its life: with hyperparameters drawn from its own key."""
+def start(space: Space, seed: int, member: int, starts: Sequence[Hyperparameters] = ()) -> Start:
+    """Returns how a member begins its life: as it was given, the rest drawn from its own key.
+
+    Args:
+        space: The search space.
+        seed: The run's seed.
+        member: The member, 0..N-1.
+        starts: Hyperparameters that the first members begin with.
+    """
     drawn = space.sample(Key(seed).fold(member, 0, "start"))
+    if member < len(starts):
+        return Start(hyperparameters={**drawn, **starts[member]}, why={"rule": "given", "names": sorted(starts[member])})
     return Start(hyperparameters=drawn, why={"rule": "start"})
 
 

@@ -113,7 +113,8 @@ class Population:
         Ranks are those of that time, but a member can donate only if it still can now: what is copied is its newest.
         """
         latest = [
-            None if s is None else next((a for a in self.ancestry(s) if a.end_step <= step), None) for s in self.latest
+            s if s is None or s.end_step <= step else next((a for a in self.ancestry(s) if a.end_step <= step), None)
+            for s in self.latest
         ]
         then = self._standing(latest, self._changed(latest), self.forest, self.sequence)
         return replace(then, donates_P=self.donates_P & np.isfinite(then.better_P))

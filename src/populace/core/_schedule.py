@@ -46,6 +46,7 @@ class Schedule:
     Attributes:
         pieces: Stretches in order, each beginning where the last ended, the first at step 0.
         seed: Seed of the run that found it; None where it is not known, then a replay draws other random numbers.
+        metric: The metric that was the run's score; None where it is not known or a single number was reported.
 
     >>> schedule = Schedule((Piece(start_step=0, end_step=4, hyperparameters={"lr": 0.1}),))
     >>> schedule(3)
@@ -54,6 +55,7 @@ class Schedule:
 
     pieces: tuple[Piece, ...]
     seed: int | None = None
+    metric: str | None = None
 
     def __post_init__(self) -> None:
         step = 0
@@ -66,7 +68,9 @@ class Schedule:
             step = piece.end_step
 
     @classmethod
-    def of(cls, ancestry: Iterable[Segment], space: Space, seed: int | None) -> Schedule:
+    def of(
+        cls, ancestry: Iterable[Segment], space: Space, seed: int | None, metric: str | None = None
+    ) -> Schedule:
         """Returns the schedule of a path from a root to a segment; segments without steps drop out."""
         pieces = tuple(
             Piece(
@@ -79,7 +83,7 @@ class Schedule:
             for s in ancestry
             if s.end_step > s.start_step
         )
-        return cls(pieces, seed)
+        return cls(pieces, seed, metric)
 
     @property
     def num_steps(self) -> int:
@@ -107,7 +111,9 @@ class Schedule:
     def to_json(self) -> str:
         """Returns the schedule as JSON text; `from_json` gives it back exactly."""
         pieces = [{name: getattr(piece, name) for name in (*_PLACE, "hyperparameters")} for piece in self.pieces]
-        return json.dumps({"populace_schedule": 1, "seed": self.seed, "pieces": pieces}, indent=1, allow_nan=False)
+        return json.dumps(
+            {"populace_schedule": 1, "seed": self.seed, "metric": self.metric, "pieces": pieces}, indent=1, allow_nan=False
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Schedule:
@@ -118,7 +124,7 @@ class Schedule:
         """
         try:
             data = json.loads(text)
-            return cls(tuple(_piece(entry) for entry in data["pieces"]), data.get("seed"))
+            return cls(tuple(_piece(entry) for entry in data["pieces"]), data.get("seed"), data.get("metric"))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, UsageError):
                 raise

@@ -63,10 +63,17 @@ class RunSpec:
             if self.evaluate_every > self.interval:
                 raise UsageError(
                     f"`evaluate_every <= interval` must hold, but got (evaluate_every={self.evaluate_every}, "
-                    f"interval={self.interval}): a segment that ends unevaluated has no score"
+                    f"interval={self.interval}): every interval ends with an evaluation anyway"
                 )
         check_whole("seed", self.seed, 0, "it is the root of all randomness")
         Key(self.seed)  # knows how large a seed may be
+        if len(self.policy.starts) > self.population:
+            raise UsageError(
+                f"`initial` holds at most one mapping per member, but got {len(self.policy.starts)} for a population of "
+                f"{self.population}"
+            )
+        for given in self.policy.starts:
+            self.space.check({**self.space.sample(Key(self.seed)), **given})
 
     def to_json(self) -> dict[str, object]:
         """Returns the specification as strict JSON values."""

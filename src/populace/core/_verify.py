@@ -192,7 +192,7 @@ def _check_decisions(
             chapter, place = now, 0
             population = Population.empty(space=spec.space, mode=spec.mode, seed=spec.seed, size=spec.population)
         if s.generation == 0:
-            if dict(s.hyperparameters) != start(spec.space, spec.seed, s.member).hyperparameters or s.parent is not None:
+            if dict(s.hyperparameters) != _first(spec, s) or s.parent is not None:
                 yield _broken("decision", s, "does not start as its key says")
             continue
         assert population is not None
@@ -222,6 +222,10 @@ def _check_decision(s: Segment, population: Population, spec: RunSpec) -> Iterat
     logged = (s.parent, s.donor, dict(s.hyperparameters))
     if derived != logged:
         yield _broken("decision", s, f"logged {logged}, but its snapshot and key give {derived}")
+
+
+def _first(spec: RunSpec, segment: Segment) -> Mapping[str, object]:
+    return start(spec.space, spec.seed, segment.member, spec.policy.starts).hyperparameters
 
 
 def _as_then(segments: Iterable[Segment]) -> list[Segment]:

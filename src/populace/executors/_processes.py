@@ -11,10 +11,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import final
 
-import cloudpickle
-
 from populace._errors import RunFailed, StoreError, UsageError
 from populace.core import RunSpec
+from populace.executors._by_value import to_bytes
 from populace.executors._executor import LEASE_S, Executor, Job
 from populace.executors._forkserver import start_process
 from populace.executors._process import Assignment, Exit, work
@@ -66,7 +65,7 @@ class Processes(Executor):
 
     def check(self, job: Job) -> None:
         loop_of(job.trainable)
-        _pickled(job)
+        to_bytes(job)
 
     def warnings(self, spec: RunSpec) -> list[str]:
         return []
@@ -85,7 +84,7 @@ class _Supervisor:
     def __init__(self, settings: Processes, job: Job, store: Store) -> None:
         self._settings = settings
         self._store = store
-        self._payload = _pickled(job)
+        self._payload = to_bytes(job)
         self._count = settings.num_workers(job.spec)
         cores = len(os.sched_getaffinity(0)) if _has_affinity() else os.cpu_count() or 1
         self._threads = settings.threads or max(1, cores // self._count)
@@ -153,17 +152,6 @@ class _Supervisor:
             )
         if not asked:
             self._start(place)
-
-
-def _pickled(job: Job) -> bytes:
-    try:
-        payload: bytes = cloudpickle.dumps(job)
-    except Exception as error:
-        raise UsageError(
-            f"the trainable must be picklable to reach worker processes, but {type(error).__name__}: {error}. "
-            "Create files, locks, connections and devices inside the function, or use executor=populace.Inline()"
-        ) from error
-    return payload
 
 
 def _said(report: Connection) -> str:

@@ -94,6 +94,8 @@ def dress(axes: Axes, *, whole_steps: bool = True) -> None:
 
 def say_empty(axes: Axes, text: str) -> None:
     """Writes into empty axes why they are empty."""
+    axes.set_ylim(0, 1)
+    axes.set_yticks([])
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=QUIET)
 
 

@@ -52,8 +52,8 @@ def figure_comparison(
     axes = figure.subplots()
     dress(axes)
     last = max(band.steps[-1] for band in bands.values())
-    ends = [band.middle[-1] for band in bands.values()]
-    shown = Shown.of([y for band in bands.values() for y in (*band.low, *band.middle, *band.high)], mode, ends)
+    middles = [y for band in bands.values() for y in band.middle]
+    shown = Shown.of([y for band in bands.values() for y in (*band.low, *band.middle, *band.high)], mode, middles)
     if shown is not None:
         if shown.is_log:
             axes.set_yscale("log")
@@ -78,7 +78,7 @@ def figure_comparison(
     spread = "; the shade spans the middle half of the runs" if any(_is_spread(band) for band in bands.values()) else ""
     write_around(
         figure,
-        title or f"Best score so far: {' and '.join(bands)}",
+        title or f"Best score so far: {literal(', '.join(bands))}",
         f"each line is the best score that an algorithm has found after so many steps{spread}{passing}."
         + ("" if shown is None else shown.remark),
     )
@@ -109,16 +109,19 @@ def _draw_passing(axes: Axes, bands: Mapping[str, Band], mode: Mode, last: float
     ]
     axes.axhline(goal, color=QUIET, linewidth=1.0, linestyle=(0, (1, 1.6)), zorder=2)
     axes.plot([passed[0]], [goal], marker="D", markersize=7, color=INK, markeredgecolor="white", zorder=6)
-    at_left = passed[0] < last / 2
+    # Curves leave free the corner that is late and bad.
+    corner = (0.98, 0.06) if mode is Mode.MAX else (0.98, 0.94)
     axes.annotate(
         f"{literal(first)} passes the final score of\n{literal(second)} after {passed[0]:g} of {last:g} steps",
         (passed[0], goal),
-        xytext=(10 if at_left else -10, -14 if mode is Mode.MAX else 14),
-        textcoords="offset points",
-        ha="left" if at_left else "right",
-        va="top" if mode is Mode.MAX else "bottom",
-        fontsize=9.5,
+        xytext=corner,
+        textcoords="axes fraction",
+        ha="right",
+        va="bottom" if mode is Mode.MAX else "top",
+        fontsize=10,
         color=INK,
-        zorder=7,
+        bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 2},
+        arrowprops={"arrowstyle": "-", "color": QUIET, "linewidth": 0.8, "shrinkB": 5},
+        zorder=5,
     )
     return "; the diamond marks where the better one has passed all that the other reaches in the end (dotted line)"

@@ -12,7 +12,6 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from populace.core import Mode, Segment, SegmentId, Status
 from populace.report._canvas import (
@@ -38,6 +37,8 @@ from populace.report._shown import Shown
 
 # Share of a segment's length left free before its bar, so that arrows can be seen to lean from donor to copy.
 _GAP = 0.22
+# Width of a bar that died out, as a share of the others'.
+_DEAD = 0.45
 
 
 def figure_lineage(
@@ -88,20 +89,21 @@ def draw_lineage(
         say_empty(axes, "no segment has begun yet")
     scores = [segment.score for segment in descent.lineage if segment.score is not None]
     shown = Shown.of(scores, mode, [s.score for s in descent.winner if s.score is not None])
-    _draw_bars(canvas, axes, descent, mode, metric, shown, width)
+    _draw_bars(canvas, axes, descent, mode, metric, shown, width, height_in)
     entries = [*_draw_links(axes, descent, width), *_draw_marks(axes, descent, width)]
     axes.set_xlim(0, max((segment.member_end for segment in descent.lineage), default=0) * 1.01 or 1)
     axes.set_ylim(num_rows - 0.4, -0.6)
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=min(num_rows, 25)))
+    axes.set_yticks(range(0, num_rows, next((every for every in (1, 2, 5, 10, 20, 50) if num_rows <= 25 * every), 100)))
     axes.set_xlabel("member steps (steps that the member has trained)")
     axes.set_ylabel("member")
     write_legend(canvas, entries)
     write_around(
         canvas,
         title or "Lineage of the population",
-        "a row is a member, a bar what it trained between two ready points, the darker the better; an arrow leads from "
-        "a donor to the member that copied it and dropped its own line; follow the outlined bars back from the star to "
-        "see where the best model comes from." + ("" if shown is None else shown.remark.replace("axis", "colours")),
+        "a row is a member, a bar what it trained between two ready points: the darker the better, thin where it died "
+        "out; an arrow leads from a donor to the member that copied it and dropped what it had; follow the outlined "
+        "bars back from the star to see where the best model comes from."
+        + (f" {shown.num_cut} scores are worse than the palest colour says." if shown and shown.num_cut else ""),
     )
 
 
@@ -118,10 +120,12 @@ def _draw_bars(
     metric: str | None,
     shown: Shown | None,
     width: float,
+    height_in: float,
 ) -> None:
     outlined = [_bar(segment) for segment in descent.winner]
-    add_lines(axes, outlined, color=INK, width=width + min(4.0, 1.5 + width / 2), z=2.8)
-    add_lines(axes, outlined, color="white", width=width + min(1.6, width / 2), z=2.9)
+    add_lines(axes, outlined, color=INK, width=width + (4.0 if width > 3 else 2.4), z=2.8)
+    if width > 3:
+        add_lines(axes, outlined, color="white", width=width + 1.6, z=2.9)
     lasting = [s for s in descent.lineage if s.end_step > s.start_step]
     bare = [_bar(s) for s in lasting if s.status is Status.DIVERGED]
     add_lines(axes, bare, color=FAINT, width=width * 0.5, z=2)
@@ -132,14 +136,15 @@ def _draw_bars(
         return
     norm = LogNorm(shown.low, shown.high) if shown.is_log else Normalize(shown.low, shown.high)
     colours = ScalarMappable(norm, _darker_is_better(mode))
+    shrink = min(1.0, 4.0 / height_in)
     bars = LineCollection(
         [_bar(s) for s in scored],
         colors=colours.to_rgba(np.clip([s.score for s in scored], shown.low, shown.high)),
-        linewidths=width,
+        linewidths=[width if s.id in descent.living else width * _DEAD for s in scored],
         zorder=3,
     )
     axes.add_collection(bars)
-    bar = canvas.colorbar(colours, ax=axes, pad=0.01, aspect=30, fraction=0.05)
+    bar = canvas.colorbar(colours, ax=axes, pad=0.01, aspect=30 * shrink * height_in / 4, fraction=0.05, shrink=shrink)
     bar.set_label(score_label(metric, mode), color=INK)
     bar.ax.tick_params(labelsize=8.5, colors=QUIET)
     bar.outline.set_visible(False)
@@ -184,7 +189,7 @@ def _draw_links(axes: Axes, descent: Descent, width: float) -> list[Line2D]:
             continue
         add_lines(axes, arrows, color=color, width=line, dash=SOLID, z=z)
         heads = np.array([arrow[1] for arrow in arrows])
-        axes.plot(*heads.T, linestyle="", marker=9, markersize=2.5 + 1.6 * line, color=color, zorder=z)
+        axes.plot(*heads.T, linestyle="", marker=5, markersize=2 + 1.8 * line, color=color, zorder=z + 3)
         entries.append(handle(label, color=color, width=line))
     return entries
 

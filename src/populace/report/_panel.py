@@ -13,7 +13,7 @@ from populace.report._canvas import Dash, Vertices, add_lines, literal
 from populace.space import Choice, Dimension, IntUniform, Ordinal, Value
 
 MOST_TICKS: Final = 12
-MOST_LETTERS: Final = 18
+MOST_LETTERS: Final = 12
 
 # Half the width of the strip over which lines of one listed value are spread, in list places.
 _SPREAD = 0.32
@@ -99,7 +99,7 @@ def _log_locator(low: float, high: float) -> LogLocator:
 
 
 def _plain(value: float, _: int) -> str:
-    return f"{value:g}"
+    return f"{value:g}".replace("e-0", "e-").replace("e+0", "e")
 
 
 def _below_one(distance: float, _: int) -> str:

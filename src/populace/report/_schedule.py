@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from populace.core import Piece, Schedule, Segment, SegmentId
 from populace.report._canvas import (
@@ -49,7 +50,7 @@ def figure_schedule(
 def schedule_height_in(space: Space) -> float:
     """Returns the height in inches at which each panel can be read."""
     num_rows, _ = _grid(len(_tuned(space)))
-    return 1.7 + (2.2 if num_rows > 1 else 3.2) * num_rows
+    return 1.7 + ((2.2 if num_rows > 1 else 3.2) * num_rows if _tuned(space) else 0.8)
 
 
 def draw_schedule(
@@ -64,6 +65,7 @@ def draw_schedule(
     runs = _runs(descent, space)
     for index, axes in enumerate(grid.flat):
         dress(axes)
+        axes.xaxis.set_major_locator(MaxNLocator(10 // num_columns, integer=True))
         axes.set_xlim(0, max(steps) * 1.02 or 1)
         if index >= max(len(tuned), 1):
             axes.set_visible(False)
@@ -73,6 +75,7 @@ def draw_schedule(
             axes.tick_params(labelbottom=False)
     if not tuned:
         say_empty(grid[0, 0], "every hyperparameter is constant")
+        grid[0, 0].set_ylabel("value")
     for name, axes in zip(tuned, grid.flat, strict=False):
         axes.set_title(literal(name), loc="left", fontsize=10, color=INK)
         panel = Panel(axes, space[name], descent.num_members)

@@ -123,16 +123,17 @@ def _draw_lines(axes: Axes, descent: Descent, shown: Shown) -> None:
     living: dict[SegmentId, list[Vertices]] = {root: [] for root in descent.roots}
     for chain in descent.chains:
         points = [point for segment in chain.links for point in curve(segment)]
-        if chain.anchor is not None and chain.anchor.score is not None:
-            points.insert(0, (chain.anchor.end_step, chain.anchor.score))
         if not points:
             continue
+        if chain.anchor is not None and chain.anchor.score is not None:
+            points.insert(0, (chain.anchor.end_step, chain.anchor.score))
         vertices = _vertices(points, shown)
         (dead if chain.root is None else living[chain.root]).append(vertices)
     _draw_group(axes, dead, index=None)
     for index, root in enumerate(descent.roots):
         _draw_group(axes, living[root], index=index)
-    add_lines(axes, _jumps(descent, shown), color=QUIET, width=0.8, dash=DOTTED, alpha=_alpha(descent), z=1.5)
+    jumps = _jumps(descent, shown)
+    add_lines(axes, jumps, color=QUIET, width=0.8, dash=DOTTED, alpha=_alpha(len(jumps)), z=1.5)
     path = [point for segment in descent.winner for point in curve(segment)]
     if path:
         vertices = _vertices(path, shown)
@@ -144,7 +145,7 @@ def _draw_group(axes: Axes, lines: list[Vertices], index: int | None) -> None:
     """Draws lines of one root; those that are a single point as a dot."""
     color, dash = style_of(index) if index is not None else (FAINT, style_of(0)[1])
     width, z = (0.9, 1.0) if index is None else (1.5, 2.0)
-    add_lines(axes, lines, color=color, width=width, dash=dash, z=z)
+    add_lines(axes, lines, color=color, width=width, dash=dash, alpha=_alpha(len(lines)), z=z)
     dots = [line[0] for line in lines if len(line) == 1]
     if dots:
         axes.plot(*np.transpose(dots), linestyle="", marker="o", markersize=3, color=color, zorder=z)
@@ -165,9 +166,9 @@ def _jumps(descent: Descent, shown: Shown) -> list[Vertices]:
     return lines
 
 
-def _alpha(descent: Descent) -> float:
-    """Returns how strongly jumps are drawn: the more there are, the fainter."""
-    return float(np.clip(60 / max(len(descent.lineage.exploits), 1), 0.25, 1.0))
+def _alpha(num_lines: int) -> float:
+    """Returns how strongly lines are drawn: the more there are, the fainter."""
+    return float(np.clip(100 / max(num_lines, 1), 0.3, 1.0))
 
 
 def _vertices(points: list[Point], shown: Shown) -> Vertices:

@@ -11,11 +11,16 @@ import numpy.typing as npt
 
 from populace.core import Mode
 
-LOG_FROM_RATIO = 30
+LOG_FROM_RATIO = 10
 """Positive losses that span at least this factor are shown on a log axis."""
 
+# In widths of the stretch from the best to the typical score: from where a score counts as exploded, and how much room
+# is left beyond the typical score where one has.
+_FAR_BEYOND = 1.5
 _ROOM_BEYOND = 0.75
 _MARGIN = 0.05
+# Numbers and distances below it count as zero: near a float's end an axis cannot be divided.
+_LEAST = 1e-200
 
 
 @final
@@ -38,8 +43,9 @@ class Shown:
     def of(cls, scores: Sequence[float], mode: Mode, always: Sequence[float] = ()) -> Shown | None:
         """Returns the stretch that shows a run; None where no score is finite.
 
-        It reaches from the best score to the worse of the 75% quantile and the worst of `always`, and then three
-        quarters of that width beyond. Only bad scores are cut, and only where some lie further out.
+        Call typical the worse of the 75% quantile and the worst of `always`. Where no score is more than one and a
+        half times as far beyond it as it is from the best, all are shown; else the axis ends a little beyond it. Only
+        bad scores are ever cut.
 
         Args:
             scores: All scores; those that are not finite are left out.
@@ -50,14 +56,18 @@ class Shown:
         if not len(finite):
             return None
         typical = np.max([np.quantile(finite, 0.75), *kept])
-        is_log = mode is Mode.MIN and bool(finite.min() > 0) and bool(typical / finite.min() >= LOG_FROM_RATIO)
+        lowest = float(finite.min())
+        is_log = mode is Mode.MIN and lowest > _LEAST and bool(typical >= LOG_FROM_RATIO * lowest)
         # On this scale smaller is better, whatever the mode.
         sign = 1.0 if mode is Mode.MIN else -1.0
         places, kept_places = (np.log10(part) if is_log else sign * part for part in (finite, kept))
         best, worst = float(places.min()), float(places.max())
         typical = float(np.max([np.quantile(places, 0.75), *kept_places]))
-        width = (typical - best) or max(abs(best) * 0.1, 1e-12)
-        end = min(worst, typical + _ROOM_BEYOND * width)
+        width = typical - best
+        if width <= max(1e-9 * abs(best), _LEAST):
+            width = abs(best) * 0.1 or 1.0
+        is_far = worst > typical + _FAR_BEYOND * width
+        end = typical + _ROOM_BEYOND * width if is_far else worst
         margin = _MARGIN * ((end - best) or width)
         near, far = best - margin, end + margin
         ends = (10**near, 10**far) if is_log else (sign * near, sign * far)

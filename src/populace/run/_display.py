@@ -13,8 +13,8 @@ class Display(ABC):
     """Shows a run while it trains."""
 
     @abstractmethod
-    def start(self, spec: RunSpec, segments: list[Segment]) -> None:
-        """Training begins, or goes on after these newest segments of the members."""
+    def start(self, spec: RunSpec, segments: list[Segment], best: Segment | None) -> None:
+        """Training begins, or goes on after these newest segments of the members and this best one so far."""
 
     @abstractmethod
     def note(self, text: str) -> None:
@@ -45,7 +45,7 @@ class Display(ABC):
 class Silence(Display):
     """Shows nothing."""
 
-    def start(self, spec: RunSpec, segments: list[Segment]) -> None:
+    def start(self, spec: RunSpec, segments: list[Segment], best: Segment | None) -> None:
         pass
 
     def note(self, text: str) -> None:

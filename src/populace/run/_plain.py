@@ -3,77 +3,77 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TextIO, final
 
 from populace.core import RunSpec, Segment, Status
+from populace.run._board import Board
 from populace.run._display import Display
-from populace.run._words import change_in_words, exploit_in_words
+from populace.run._words import change_in_words, divergence_in_words
 from populace.store import Event
 
-_EVERY_S = 2.0
+_FIRST_PAUSE_S, _LAST_PAUSE_S, _GROWTH = 2.0, 30.0, 1.25
 
 
 @final
 class PlainLines(Display):
-    """Writes a line now and then, and one per failure.
+    """Writes a line now and then while there is news, less often as time goes by, and one per failure.
 
     Args:
         stream: Where to.
+        now: Source of time, in seconds.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, now: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
-        self._spec: RunSpec | None = None
-        self._newest: dict[int, Segment] = {}
-        self._best: Segment | None = None
-        self._exploits = 0
-        self._last = ""
+        self._now = now
+        self._board: Board | None = None
+        self._pause_s = _FIRST_PAUSE_S
         self._next = 0.0
+        self._said = ""
 
-    def start(self, spec: RunSpec, segments: list[Segment]) -> None:
-        self._spec = spec
-        for segment in segments:
-            self._take(segment)
-        done = sum(s.member_end for s in self._newest.values())
-        going_on = f", going on after {done} member-steps" if done else ""
-        self.note(f"run {spec.name}: {spec.population} members x {spec.steps} steps, interval {spec.interval}, seed {spec.seed}{going_on}")
-        self._next = time.monotonic() + _EVERY_S
+    def start(self, spec: RunSpec, segments: list[Segment], best: Segment | None) -> None:
+        self._board = Board(spec, segments, best)
+        size = f"{spec.population} members x {spec.steps} steps, interval {spec.interval}, seed {spec.seed}"
+        done = f", going on after {self._board.done} member-steps" if self._board.done else ""
+        self.note(f"run {spec.name}: {size}{done}")
+        self._next = self._now() + self._pause_s
 
     def note(self, text: str) -> None:
         print(f"populace: {text}", file=self._stream, flush=True)
 
     def begun(self, segment: Segment) -> None:
-        if segment.donor is not None:
-            self._exploits += 1
-            self._last = exploit_in_words(segment)
+        assert self._board is not None, "a run starts before its segments"
+        self._board.begun(segment)
 
     def ended(self, segment: Segment) -> None:
-        self._take(segment)
+        assert self._board is not None, "a run starts before its segments"
+        self._board.ended(segment)
         if segment.status is Status.DIVERGED:
-            self.note(f"member {segment.member} diverged at step {segment.end_step} ({getattr(segment.outcome, 'reason', '')})")
+            self.note(divergence_in_words(segment))
 
     def failure(self, event: Event) -> None:
+        assert self._board is not None, "a run starts before its segments"
+        self._board.failure(event)
         self.note(change_in_words(event))
 
     def refresh(self) -> None:
-        if time.monotonic() >= self._next:
+        if self._now() >= self._next:
             self._line()
-            self._next = time.monotonic() + _EVERY_S
+            self._pause_s = min(self._pause_s * _GROWTH, _LAST_PAUSE_S)
+            self._next = self._now() + self._pause_s
 
     def stop(self) -> None:
         self._line()
 
-    def _take(self, segment: Segment) -> None:
-        assert self._spec is not None
-        self._newest[segment.member] = segment
-        mode = self._spec.mode
-        if segment.score is not None and (self._best is None or segment.better(mode) > self._best.better(mode)):
-            self._best = segment
-
     def _line(self) -> None:
-        if self._spec is None:
+        if self._board is None:
             return
-        done, total = sum(s.member_end for s in self._newest.values()), self._spec.population * self._spec.steps
-        best = "no score yet" if self._best is None else f"best {self._best.score:.6g} ({self._best.id}, step {self._best.end_step})"
-        last = f"; last: {self._last}" if self._last else ""
-        self.note(f"{done}/{total} member-steps, {best}, {self._exploits} exploits{last}")
+        best = self._board.best
+        found = "no score yet" if best is None else f"best {best.score:.6g} ({best.id}, step {best.end_step})"
+        last = f"; last exploit: {self._board.exploits[-1]}" if self._board.exploits else ""
+        done = f"{self._board.done}/{self._board.total} member-steps"
+        line = f"{done}, {found}, {self._board.num_exploits} exploits{last}"
+        if line != self._said:
+            self._said = line
+            self.note(line)

@@ -69,7 +69,7 @@ def replay(
         schedule: What a run has found, or one of your own.
         trainable: The user's code.
         seed: Root of all randomness; None takes the schedule's, which repeats the original.
-        metric: The name of the reported metric that is the score.
+        metric: The name of the reported metric that is the score; None takes the schedule's.
         evaluate_every: Steps between evaluations inside a stretch.
         allow_pickle: Whether the state may need pickling.
 
@@ -79,7 +79,7 @@ def replay(
     if not schedule.pieces:
         raise UsageError("a schedule to replay has at least one piece, but this one is empty")
     root = seed if seed is not None else schedule.seed if schedule.seed is not None else secrets.randbits(32)
-    life = _Replay(schedule.pieces, root, metric, evaluate_every, allow_pickle)
+    life = _Replay(schedule.pieces, root, metric or schedule.metric, evaluate_every, allow_pickle)
     loop_of(trainable)(Member(life))
     if life.blob is None:
         raise UsageError("the function returned before the loop ended: let `for step in member` run out, without break or return")

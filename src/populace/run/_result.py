@@ -66,7 +66,7 @@ class Best:
     @property
     def schedule(self) -> Schedule:
         """Hyperparameters over steps along its ancestry, through the exploits."""
-        return Schedule.of(self.ancestry, self._result.spec.space, self._result.spec.seed)
+        return Schedule.of(self.ancestry, self._result.spec.space, self._result.spec.seed, self._result.spec.metric)
 
     def restore(self, **objects: object) -> Any:
         """Loads the trained state.
@@ -184,7 +184,7 @@ class Result:
 
     def schedule_of(self, id: SegmentId | str) -> Schedule:
         """Returns the schedule that led to any segment."""
-        return Schedule.of(self.lineage.ancestry(id), self.spec.space, self.spec.seed)
+        return Schedule.of(self.lineage.ancestry(id), self.spec.space, self.spec.seed, self.spec.metric)
 
     def restore(self, **objects: object) -> Any:
         """Loads the winner's state; see `Best.restore`."""

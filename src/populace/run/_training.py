@@ -80,7 +80,7 @@ class Training:
         for line in (*self._spec.policy.warnings(self._spec.population), *self._executor.warnings(self._spec)):
             self._display.note(line)
         changes = store.snapshot()
-        self._display.start(self._spec, list(changes.ended))
+        self._display.start(self._spec, list(changes.ended), store.state().best)
         self._callbacks.each(lambda callback: callback.on_start(self._spec), "on_start")
         watch = Watch(store, self._callbacks, self._display, changes.sequence)
         try:

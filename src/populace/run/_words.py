@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from populace.core import Segment
+from populace.core import Diverged, Segment
 from populace.store import Event
 
 
@@ -12,8 +12,15 @@ def exploit_in_words(segment: Segment) -> str:
     scores = ""
     if isinstance(segment.why.get("donor_score"), float):
         own = segment.why.get("score")
-        scores = f" (score {segment.why['donor_score']:.4g}" + (f" against {own:.4g})" if isinstance(own, float) else ")")
+        against = f" against {own:.4g}" if isinstance(own, float) else ""
+        scores = f" (score {segment.why['donor_score']:.4g}{against})"
     return f"m{segment.member:02d} <- m{segment.donor.member:02d} at step {segment.start_step}{scores}"
+
+
+def divergence_in_words(segment: Segment) -> str:
+    """Returns a divergence as a user reads it: `m03 diverged at step 40: the score is nan`."""
+    assert isinstance(segment.outcome, Diverged)
+    return f"m{segment.member:02d} diverged at step {segment.end_step}: {segment.outcome.reason}"
 
 
 def change_in_words(event: Event) -> str:

@@ -77,8 +77,9 @@ class Connection:
     def create(self, metadata: MetaData) -> None:
         """Creates tables and their indexes."""
         for table in metadata.sorted_tables:
-            for item in (CreateTable(table), *map(CreateIndex, sorted(table.indexes, key=lambda i: str(i.name)))):
-                self._driver.execute(str(item.compile(dialect=_DIALECT)))
+            self._driver.execute(str(CreateTable(table).compile(dialect=_DIALECT)))
+            for index in sorted(table.indexes, key=lambda i: str(i.name)):
+                self._driver.execute(str(CreateIndex(index).compile(dialect=_DIALECT)))
 
 
 @final

@@ -65,6 +65,7 @@ class RunLock:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         if self._fd in _held:  # not in a forked child, which holds nothing
             _held.remove(self._fd)
+            fcntl.flock(self._fd, fcntl.LOCK_UN)  # a child that was forked just now may have the file open still
             os.close(self._fd)
 
 

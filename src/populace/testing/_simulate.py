@@ -113,7 +113,7 @@ def simulate(
         mode: Whether a larger or a smaller score is better.
         synchronous: Whether all members decide from one snapshot; else they take turns.
         order: In which order members take their turns or report, by generation; None: by number.
-        initial: The members' first hyperparameters; None: drawn as in a run.
+        initial: The first members' first hyperparameters; None: as the policy says.
     """
     dimensions = Space.of(space)
     population = Population.empty(space=dimensions, mode=mode, seed=seed, size=size)
@@ -124,9 +124,7 @@ def simulate(
         """Returns the member's next segment, as decided from the snapshot of this moment."""
         newest = population.latest[member]
         if newest is None:
-            first = start(dimensions, seed, member)
-            if initial is not None:
-                first = Start(hyperparameters=initial[member], why={"rule": "given"})
+            first = start(dimensions, seed, member, policy.starts if initial is None else initial)
             return _Draft(id=SegmentId(member, 0), parent=None, decision=first, snapshot=0)
         id = SegmentId(member, newest.generation + 1)
         decision = decide(population, member, policy, decision_key(seed, member, id.generation))

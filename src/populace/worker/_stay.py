@@ -178,7 +178,7 @@ class Stay(Life):
         num_steps = min(self._spec.interval, self._spec.steps - claim.steps)
         newest = claim.newest
         if newest is None:
-            first = start(self._spec.space, self._spec.seed, claim.member)
+            first = start(self._spec.space, self._spec.seed, claim.member, self._spec.policy.starts)
             return Draft(
                 parent=None,
                 donor=None,
