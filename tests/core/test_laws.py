@@ -73,7 +73,7 @@ seeds = st.integers(0, 2**64)
 @st.composite
 def populations(draw: st.DrawFn, scores: st.SearchStrategy[float | Outcome | None] = outcomes) -> Population:
     """Populations of 1 to 64 members after their first segment."""
-    sizes = st.sampled_from([1, 2, 3, 4, 5, 8, 20, 64])
+    sizes = st.sampled_from([1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 10, 64])
     size = draw(sizes)
     return population_of(
         draw(st.lists(scores, min_size=size, max_size=size)),
@@ -170,8 +170,9 @@ def test_min_is_max_of_negated_scores(population, policy):
     flipped = Mode.MIN if population.mode is Mode.MAX else Mode.MAX
     negated = [_negated(None if s is None else s.outcome) for s in population.latest]
     mirror = population_of(negated, mode=flipped, seed=population.seed, space=SPACE)
+    mirrored = decisions(mirror, policy)
     for member, answer in decisions(population, policy).items():
-        other = decisions(mirror, policy)[member]
+        other = mirrored[member]
         assert type(other) is type(answer)
         if isinstance(answer, Continue | Exploit):
             assert other.hyperparameters == answer.hyperparameters
@@ -211,15 +212,13 @@ def test_diverged_and_failed_members_rank_last(population):
         assert population.num_above(member) == place
 
 
-@given(populations(), fractions)
+@given(populations(finite | st.none()), fractions)
 def test_no_more_than_k_are_replaced_at_once(population, fraction):
     """A burst of replacements is how a population loses its diversity in one interval."""
-    assume(all(s is None or isinstance(s.outcome, Finite) for s in population.latest))
     policy = PBT(exploit=Truncation(fraction))
-    k = policy.exploit.num_selected(population.size)
-    assert len(copies(decisions(population, policy))) <= k
-    if population.num_unknown == 0:
-        assert len(copies(decisions(population, policy))) == k
+    k, replaced = policy.exploit.num_selected(population.size), len(copies(decisions(population, policy)))
+    assert replaced <= k
+    assert replaced == k or population.num_unknown > 0
     assert (0 if population.size == 1 else 1) <= k <= population.size // 2
 
 
@@ -246,7 +245,7 @@ def test_no_more_than_k_are_replaced_in_an_interval_whatever_the_order(scores, p
     assert replaced <= policy.exploit.num_selected(size)
 
 
-@given(st.integers(2, 64), finite, seeds, exploits)
+@given(st.sampled_from([2, 3, 4, 9, 64]), finite, seeds, exploits)
 def test_tie_of_all_neither_freezes_nor_crashes(size, score, seed, exploit):
     """Early in training all scores may be equal; figure 2 of the paper begins so."""
     assume(not isinstance(exploit, NoExploit))
@@ -402,7 +401,7 @@ def test_strategy_that_breaks_its_promise_is_caught(donor: int) -> None:
         decide(population, 0, _cheat(lambda population, member: donor), decision_key(0, 0, 1))
 
 
-@given(st.lists(st.permutations(range(5)), min_size=4, max_size=4), policies, seeds, st.sampled_from(Mode))
+@given(st.lists(st.permutations(range(5)), min_size=3, max_size=3), policies, seeds, st.sampled_from(Mode))
 def test_synchronous_run_does_not_depend_on_who_reports_first(orders, policy, seed, mode):
     """The whole log of a synchronous run is a function of its seed."""
     problem = Problem(
@@ -410,7 +409,7 @@ def test_synchronous_run_does_not_depend_on_who_reports_first(orders, policy, se
         train=lambda state, h, n: state + h["dropout"] - 1e3 * h["lr"] ** 2,
         evaluate=lambda state: math.nan if state < -3 else round(state, 1),
     )
-    arguments = {"space": SPACE, "size": 5, "intervals": 4, "seed": seed, "mode": mode}
+    arguments = {"space": SPACE, "size": 5, "intervals": 3, "seed": seed, "mode": mode}
     one = simulate(problem, policy, **arguments)
     other = simulate(problem, policy, order=lambda generation: orders[generation], **arguments)
     assert one.decisions == other.decisions

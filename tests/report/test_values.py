@@ -19,6 +19,7 @@ SCORES = st.floats(allow_nan=True, allow_infinity=True)
 FINITE = st.floats(-1e9, 1e9)
 
 
+@pytest.mark.slow
 @given(st.lists(SCORES, max_size=30), MODES)
 def test_shown_stretch_holds_the_best_and_all_that_is_not_cut(scores, mode):
     """A figure that hides the best score hides the result."""
@@ -33,6 +34,7 @@ def test_shown_stretch_holds_the_best_and_all_that_is_not_cut(scores, mode):
     assert shown.low <= max(finite, key=mode.orient) <= shown.high
 
 
+@pytest.mark.slow
 @given(st.lists(FINITE, min_size=1, max_size=30), st.lists(FINITE, min_size=1, max_size=5), MODES)
 def test_shown_stretch_holds_what_must_be_seen(scores, always, mode):
     """The winner's own path may begin far below all others."""
@@ -40,6 +42,7 @@ def test_shown_stretch_holds_what_must_be_seen(scores, always, mode):
     assert all(shown.low <= score <= shown.high for score in always)
 
 
+@pytest.mark.slow
 @given(st.lists(FINITE, min_size=8, max_size=30), st.floats(1e12, 1e300), MODES)
 def test_exploded_score_is_cut(scores, size, mode):
     """One member out of many must not decide the axis of all."""

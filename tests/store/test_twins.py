@@ -124,7 +124,9 @@ class Twins(RuleBasedStateMachine):
             score += 1
         return multiple() if claim is None else claim
 
-    @rule(claim=claims, parent=st.none() | SEGMENTS, why=st.dictionaries(st.text(), st.floats() | st.text(), max_size=2))
+    @rule(
+        claim=claims, parent=st.none() | SEGMENTS, why=st.dictionaries(st.text(), st.floats() | st.text(), max_size=2)
+    )
     def begin(self, claim, parent, why):
         self._begin(claim, parent, {k: v for k, v in why.items() if v == v and v not in (float("inf"), -float("inf"))})
 
@@ -252,7 +254,9 @@ class Twins(RuleBasedStateMachine):
             unfinished = [
                 m for m, steps in enumerate(state.steps) if steps < self.spec.steps and m not in state.retired
             ]
-            begun = [max((s.generation for s in self.memory.segments() if s.member == m), default=-1) for m in unfinished]
+            begun = [
+                max((s.generation for s in self.memory.segments() if s.member == m), default=-1) for m in unfinished
+            ]
             stay |= {s.id for s in ended if begun and s.generation >= min(begun)}
         assert {s.id for s in ended if s.checkpoint_kept} == stay
 

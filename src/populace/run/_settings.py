@@ -1,8 +1,8 @@
 """Settings of a run from a file: what `run.toml` may hold, checked before anything happens.
 
-Top-level keys are the arguments of `tune`; `[space]` holds a dimension per key, `[policy]` a policy with its strategies,
-`[executor]` what places the workers. An array of two numbers is a range, as a tuple is in Python; any other array lists
-choices.
+Top-level keys are the arguments of `tune`; `[space]` holds a dimension per key, `[policy]` a policy with its
+strategies, `[executor]` what places the workers. An array of two numbers is a range, as a tuple is in Python; any other
+array lists choices.
 """
 
 from __future__ import annotations
@@ -103,7 +103,9 @@ class RunSettings(BaseModel):
 
 
 def read_settings(file: Path | None, overrides: Mapping[str, object]) -> RunSettings:
-    """Returns the settings of a file, with those given elsewhere in their place; tables are merged key by key.
+    """Returns the settings of a file, with those given elsewhere in their place.
+
+    A table is merged key by key, unless the one given names its own `kind`.
 
     Args:
         file: A TOML file; None is an empty one.
@@ -117,7 +119,8 @@ def read_settings(file: Path | None, overrides: Mapping[str, object]) -> RunSett
         before = held.get(name)
         if value is None:
             continue
-        held[name] = before | value if isinstance(before, dict) and isinstance(value, dict) else value
+        merges = isinstance(before, dict) and isinstance(value, dict) and "kind" not in value
+        held[name] = {**before, **value} if merges else value  # type: ignore[dict-item]  # both are dicts then
     try:
         return RunSettings.model_validate(held)
     except ValidationError as error:
@@ -169,16 +172,16 @@ def _strategy(where: str, data: object) -> object:
         return tuple(data)
     if not isinstance(data, Mapping):
         return data
-    kind = data.get("kind")
+    kind = str(data.get("kind"))
     if kind not in _KINDS:
         raise UsageError(
-            f"{where}: `kind` must be one of {', '.join(_KINDS)}, but got {kind!r}{_nearest(str(kind), _KINDS)}"
+            f"{where}: `kind` must be one of {', '.join(_KINDS)}, but got {kind!r}{_nearest(kind, _KINDS)}"
         )
     known = [field.name for field in fields(_KINDS[kind])]
     for name in data:
         if name != "kind" and name not in known:
             raise UsageError(
-                f"{where}.{name}: {kind} takes {', '.join(known) or 'no settings'}, but got {name!r}{_nearest(name, known)}"
+                f"{where}: {kind} takes {', '.join(known) or 'no settings'}, but got {name!r}{_nearest(name, known)}"
             )
     arguments = {name: _strategy(f"{where}.{name}", value) for name, value in data.items() if name != "kind"}
     try:

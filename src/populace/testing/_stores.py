@@ -3,83 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from populace._errors import DonorGone, RunExists, StaleClaim, StoreError, UnknownRun
-from populace.core import PBT, Diverged, Failed, Finite, Mode, Outcome, RunSpec, Segment, SegmentId, base_of, kept
-from populace.space import Space, Uniform
-from populace.store import Claim, Clock, Draft, Ending, EventKind, Idle, Published, RunStatus, Store
+from populace.core import Failed, Finite, Mode, RunSpec, SegmentId, kept
+from populace.store import Clock, Draft, EventKind, Idle, RunStatus, Store
 from populace.testing._clock import FakeClock
+from populace.testing._store_calls import begin, claim_of, ending_of, publish, spec_of, train
 
 LEASE_S = 10.0
-
-
-def spec_of(
-    *, population: int = 2, steps: int = 4, synchronous: bool = False, max_failures: int = 1, mode: Mode = Mode.MAX
-) -> RunSpec:
-    """Returns the specification of a small run; an interval is one step."""
-    return RunSpec(
-        name="run",
-        space=Space({"lr": Uniform(0, 1)}),
-        policy=PBT(),
-        seed=0,
-        population=population,
-        steps=steps,
-        synchronous=synchronous,
-        max_failures=max_failures,
-        mode=mode,
-    )
-
-
-def claim_of(store: Store, worker: str = "ann", prefer: int | None = None) -> Claim:
-    """Returns a claim where there must be one."""
-    claim = store.claim(worker, prefer=prefer)
-    assert isinstance(claim, Claim)
-    return claim
-
-
-def begin(store: Store, claim: Claim, parent: SegmentId | None = None) -> Segment:
-    """Begins the claimed member's next segment, from its own base where no parent is named."""
-    if parent is None and claim.newest is not None:
-        parent = base_of(claim.newest)
-    source = None if parent is None else store.segment(parent)
-    draft = Draft(
-        parent=parent,
-        donor=None if parent is None or parent.member == claim.member else parent,
-        start_step=0 if source is None else source.end_step,
-        num_steps=1,
-        hyperparameters={"lr": 0.5},
-        why={"rule": "test"},
-        snapshot=store.snapshot().sequence,
-    )
-    return store.begin(claim, draft)
-
-
-def ending_of(segment: Segment, outcome: Outcome) -> Ending:
-    """Returns the end of a segment; its digest tells which."""
-    return Ending(
-        generation=segment.generation,
-        outcome=outcome,
-        evaluations=(),
-        checkpoint=f"digest of {segment.id}",
-        checkpoint_bytes=7,
-    )
-
-
-def publish(store: Store, claim: Claim, score: float | None = 1.0) -> Published:
-    """Trains one interval: begins a segment, or takes up the running one, and publishes it; None is no score."""
-    segment = claim.running or begin(store, claim)
-    return store.publish(claim, ending_of(segment, Diverged(reason="nan") if score is None else Finite(value=score)))
-
-
-def train(store: Store, num_segments: int, score: float = 1.0) -> None:
-    """Trains intervals, each by whoever is claimed first."""
-    for _ in range(num_segments):
-        published = publish(store, claim_of(store), score)
-        if published.claim is not None:
-            store.release(published.claim)
 
 
 class StoreConformance(ABC):
@@ -184,18 +119,15 @@ class StoreConformance(ABC):
         assert claim_of(store, "ann", prefer=1).member == 1
         assert claim_of(store, "ann").member == 0
         before = (store.events(), store.segments(), store.state())
+        acts: dict[str, Callable[[], object]] = {
+            "renew": lambda: store.renew(stale),
+            "begin": lambda: begin(store, stale),
+            "publish": lambda: store.publish(stale, ending_of(begun, Finite(value=1.0))),
+            "fail": lambda: store.fail(stale, "too late"),
+            "retire": lambda: store.retire(stale, {}),
+        }
         with pytest.raises(StaleClaim, match="taken from worker ann"):
-            match act:
-                case "renew":
-                    store.renew(stale)
-                case "begin":
-                    begin(store, stale)
-                case "publish":
-                    store.publish(stale, ending_of(begun, Finite(value=1.0)))
-                case "fail":
-                    store.fail(stale, "too late")
-                case _:
-                    store.retire(stale, {})
+            acts[act]()
         store.release(stale)
         assert (store.events(), store.segments(), store.state()) == before
 

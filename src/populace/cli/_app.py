@@ -1,0 +1,274 @@
+"""The commands and their options. What they do is in the modules behind `_lazy`."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+import populace
+from populace._errors import PopulaceError, RunExists, RunInterrupted, UnknownRun, UsageError
+from populace.cli import _lazy
+from populace.cli import _options as o
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 3
+LATEST = "latest"
+
+
+class Kind(enum.Enum):
+    """The figures of a run."""
+
+    OVERVIEW = "overview"
+    SCORES = "scores"
+    SCHEDULE = "schedule"
+    LINEAGE = "lineage"
+
+
+class Commands(TyperGroup):
+    """All commands; an error of ours becomes one line and an exit code."""
+
+    def invoke(self, ctx: typer.Context) -> object:
+        """Runs a command."""
+        try:
+            return super().invoke(ctx)
+        except PopulaceError as error:
+            typer.echo(f"populace: {error}", err=True)
+            raise typer.Exit(exit_code(error)) from error
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+    help="Population Based Training: a trained model and the schedule of hyperparameters that made it.\n\n"
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 interrupted and resumable.",
+)
+
+
+def main() -> NoReturn:
+    """Runs the command line."""
+    app(prog_name="populace")
+    sys.exit(0)
+
+
+def exit_code(error: PopulaceError) -> int:
+    """Returns what the process ends with: 2 for what the user can put right in the command, 3 where it can go on."""
+    if isinstance(error, RunInterrupted):
+        return INTERRUPTED
+    return USAGE if isinstance(error, UsageError | UnknownRun | RunExists) else FAILED
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"populace {populace.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    code: Annotated[str, typer.Argument(metavar="FILE:NAME", help="The training code, as in train.py:train.")],
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Settings in TOML; options win over it.", show_default=False)
+    ] = None,
+    population: o.PopulationOption = None,
+    steps: o.StepsOption = None,
+    interval: Annotated[
+        int | None, typer.Option(help="Steps between two ready points.", show_default=False)
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="The reported metric that is the score.", show_default=False)
+    ] = None,
+    mode: Annotated[
+        str | None, typer.Option(metavar="max|min", help="Which score is better.", show_default=False)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Root of all randomness.", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The run's name; one that exists goes on.", show_default=False)
+    ] = None,
+    directory: Annotated[
+        str | None, typer.Option("--directory", "-d", help="Where run folders lie [default: runs].", show_default=False)
+    ] = None,
+    space: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=TOML", help="A dimension, as in 'lr={kind=\"LogUniform\", low=1e-5, high=0.1}'. Repeatable."
+        ),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(metavar="KIND|TOML", help="PBT, RandomSearch, or a table with a kind.", show_default=False),
+    ] = None,
+    callback: Annotated[
+        list[str] | None, typer.Option(metavar="FILE:NAME", help="A populace.Callback that watches. Repeatable.")
+    ] = None,
+    workers: o.WorkersOption = None,
+    devices: o.DevicesOption = None,
+    threads: o.ThreadsOption = None,
+    inline: o.InlineOption = False,
+    synchronous: Annotated[
+        bool | None,
+        typer.Option("--synchronous/--asynchronous", help="Whether members wait for one another.", show_default=False),
+    ] = None,
+    evaluate_every: Annotated[
+        int | None, typer.Option(help="Steps between evaluations.", show_default=False)
+    ] = None,
+    max_failures: o.MaxFailuresOption = None,
+    allow_pickle: Annotated[
+        bool | None,
+        typer.Option("--allow-pickle/--no-pickle", help="Whether checkpoints may hold pickles.", show_default=False),
+    ] = None,
+) -> None:
+    """Train a population. A run of the same name goes on where it stood."""
+    given = {
+        **{"population": population, "steps": steps, "interval": interval, "metric": metric, "mode": mode, "seed": seed},
+        **{"name": name, "directory": directory, "synchronous": synchronous, "evaluate_every": evaluate_every},
+        **{"max_failures": max_failures, "allow_pickle": allow_pickle, "callbacks": callback or None},
+    }
+    executor = _lazy.training.executor_table(workers, devices, threads, inline=inline)
+    _lazy.training.run(code, config, {**given, "executor": executor}, space=space or [], policy=policy)
+
+
+@app.command()
+def resume(
+    run: o.RunArgument,
+    steps: o.StepsOption = None,
+    population: o.PopulationOption = None,
+    max_failures: o.MaxFailuresOption = None,
+    workers: o.WorkersOption = None,
+    devices: o.DevicesOption = None,
+    threads: o.ThreadsOption = None,
+    inline: o.InlineOption = False,
+    force: Annotated[bool, typer.Option("--force", help="Go on although the code has changed.")] = False,
+    code: o.CodeOption = None,
+    directory: o.DirectoryOption = "runs",
+) -> None:
+    """Go on with a run from what it has published, with other limits if given."""
+    executor = _lazy.training.executor_table(workers, devices, threads, inline=inline)
+    limits = {"steps": steps, "population": population, "max_failures": max_failures}
+    _lazy.training.resume(run, limits, executor, code=code, force=force, directory=directory)
+
+
+@app.command("ls")
+def list_runs(directory: o.DirectoryOption = "runs", json: o.JsonOption = False) -> None:
+    """List the runs, the newest last."""
+    _lazy.reading.list_runs(directory, as_json=json)
+
+
+@app.command()
+def show(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="[RUN[/MEMBER]]", help="A run, one of its members (RUN/3), or a segment (RUN/m03/12 or m03/12)."
+        ),
+    ] = LATEST,
+    directory: o.DirectoryOption = "runs",
+    json: o.JsonOption = False,
+) -> None:
+    """Show a run, a member's life, or a segment with the reasons for its decision."""
+    _lazy.reading.show(what, directory, as_json=json)
+
+
+@app.command()
+def best(run: o.LatestRunArgument = LATEST, directory: o.DirectoryOption = "runs", json: o.JsonOption = False) -> None:
+    """Show the best model: score, hyperparameters, checkpoint."""
+    _lazy.reading.best(run, directory, as_json=json)
+
+
+@app.command()
+def schedule(
+    run: o.LatestRunArgument = LATEST,
+    segment: Annotated[
+        str | None, typer.Option(metavar="ID", help="That of a segment, as in m03/12; left out: the winner's.")
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Write CSV on standard output.")] = False,
+    json: o.JsonOption = False,
+    directory: o.DirectoryOption = "runs",
+) -> None:
+    """Show the hyperparameters over steps that made the winner, through the exploits."""
+    _lazy.views.schedule(run, directory, segment, as_csv=csv, as_json=json)
+
+
+@app.command()
+def lineage(
+    run: o.LatestRunArgument = LATEST,
+    everything: Annotated[bool, typer.Option("--all", help="The whole forest, not only the winner's ancestry.")] = False,
+    directory: o.DirectoryOption = "runs",
+    json: o.JsonOption = False,
+) -> None:
+    """Show whom the winner descends from, with the exploits in words."""
+    _lazy.views.lineage(run, directory, everything=everything, as_json=json)
+
+
+@app.command()
+def replay(
+    run: o.LatestRunArgument = LATEST,
+    seed: Annotated[
+        int | None, typer.Option(help="Another seed; left out: the run's, which repeats the original bit for bit.")
+    ] = None,
+    code: o.CodeOption = None,
+    directory: o.DirectoryOption = "runs",
+) -> None:
+    """Train one model along the winner's schedule and compare it with the original."""
+    _lazy.training.replay(run, directory, seed=seed, code=code)
+
+
+@app.command()
+def plot(
+    run: o.LatestRunArgument = LATEST,
+    out: o.OutOption = None,
+    kind: Annotated[Kind, typer.Option(help="Which figure.")] = Kind.OVERVIEW,
+    directory: o.DirectoryOption = "runs",
+) -> None:
+    """Draw a run: scores, schedule, lineage, or all on one page."""
+    _lazy.figures.plot(run, directory, kind.value, out)
+
+
+@app.command()
+def verify(
+    run: o.LatestRunArgument = LATEST, directory: o.DirectoryOption = "runs", json: o.JsonOption = False
+) -> None:
+    """Check every law of a run on its log and checkpoints; exit code 1 if one is broken."""
+    if not _lazy.care.verify(run, directory, as_json=json):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def gc(
+    run: o.RunArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete; otherwise it is only shown what would be.")] = False,
+    directory: o.DirectoryOption = "runs",
+) -> None:
+    """Delete the checkpoints that a run needs no more. Not while it is being trained."""
+    _lazy.care.collect(run, directory, delete=yes)
+
+
+@app.command()
+def doctor(directory: o.DirectoryOption = "runs", json: o.JsonOption = False) -> None:
+    """Tell what this machine offers, and what would hinder a run; exit code 1 if something does."""
+    if not _lazy.doctor.examine(directory, as_json=json):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def demo(
+    name: Annotated[str, typer.Argument(metavar="[digits|quadratic]", help="Which demo.")] = "digits",
+    directory: o.DirectoryOption = "runs",
+    seed: Annotated[int, typer.Option(help="Root of all randomness.")] = 0,
+) -> None:
+    """Run PBT and random search on a small task, and compare."""
+    _lazy.training.demo(name, directory, seed)
