@@ -1,7 +1,7 @@
 """A PyTorch loop on real handwritten digits. Needs torch and scikit-learn.
 
-`track` saves, copies and restores model and optimiser. `lr` and `weight_decay` are entries of the optimiser, so they are
-set there after every restore, and read back; `dropout` is the loop's own to use.
+`track` saves, copies and restores model and optimiser. `lr` and `weight_decay` are entries of the optimiser, so
+they are set there after every restore, and read back; `dropout` is the loop's own to use.
 """
 
 import functools

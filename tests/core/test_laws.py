@@ -118,6 +118,7 @@ def test_decision_is_a_value_that_a_log_can_hold(population, policy):
             SPACE.check(answer.hyperparameters)
 
 
+@pytest.mark.slow
 @given(populations(), policies)
 def test_decision_depends_on_snapshot_and_key_alone(population, policy):
     """`verify` derives every decision of a finished run again; nothing but its arguments may have mattered."""
@@ -126,6 +127,7 @@ def test_decision_depends_on_snapshot_and_key_alone(population, policy):
     assert decisions(again, policy) == decisions(population, policy)
 
 
+@pytest.mark.slow
 @given(populations(), policies, st.randoms(use_true_random=False))
 def test_order_of_arrival_changes_no_decision(population, policy, random):
     """Two runs of one seed on machines of different speed must agree."""
@@ -154,6 +156,7 @@ def test_child_has_what_its_donor_makes_of_it(population, policy):
         assert answer.why["donor"] == str(donor.id)
 
 
+@pytest.mark.slow
 @given(populations(), policies)
 def test_survivor_keeps_its_hyperparameters(population, policy):
     """Explore follows exploit and nothing else; a member that does well is not disturbed."""
@@ -163,6 +166,7 @@ def test_survivor_keeps_its_hyperparameters(population, policy):
             assert answer.hyperparameters == population.latest[member].hyperparameters
 
 
+@pytest.mark.slow
 @given(populations(), policies)
 def test_min_is_max_of_negated_scores(population, policy):
     """A loss is no second-class score."""
@@ -184,6 +188,7 @@ def _negated(outcome: Outcome | None) -> Outcome | None:
     return Finite(value=-outcome.value) if isinstance(outcome, Finite) else outcome
 
 
+@pytest.mark.slow
 @given(populations(), policies)
 def test_diverged_and_failed_members_are_replaced(population, policy):
     """NaN in a sort, or -1e9 as a score, has made peers keep dead members and even copy them."""
@@ -245,6 +250,7 @@ def test_no_more_than_k_are_replaced_in_an_interval_whatever_the_order(scores, p
     assert replaced <= policy.exploit.num_selected(size)
 
 
+@pytest.mark.slow
 @given(st.sampled_from([2, 3, 4, 9, 64]), finite, seeds, exploits)
 def test_tie_of_all_neither_freezes_nor_crashes(size, score, seed, exploit):
     """Early in training all scores may be equal; figure 2 of the paper begins so."""
@@ -295,6 +301,16 @@ def test_nobody_with_a_score_copies_in_the_burn_in(population, policy, more):
         assert answer.why["rule"] == "burn-in"
 
 
+def test_burn_in_counts_weight_steps_and_ends_when_they_are_done() -> None:
+    """It is the weights that are too young to be judged, however long their member has trained."""
+    population = population_of([1.0, 2.0], space=SPACE)
+    worst = replace(population.latest[0], end_step=8, member_start=90)
+    population = population.with_ended([worst], 9)
+    for burn_in, kind in [(8, Exploit), (9, Continue)]:
+        policy = PBT(exploit=Truncation(0.5), burn_in=burn_in)
+        assert isinstance(decide(population, 0, policy, decision_key(0, 0, 1)), kind)
+
+
 def _line(member: int, scores: Sequence[float], parent: SegmentId | None = None) -> list[Segment]:
     """A member's life: one segment of one step per score."""
     base = population_of([0.0], space=SPACE).latest[0]
@@ -317,6 +333,7 @@ def _line(member: int, scores: Sequence[float], parent: SegmentId | None = None)
 lives = st.lists(st.lists(finite | st.just(math.nan), min_size=1, max_size=5), min_size=2, max_size=6)
 
 
+@pytest.mark.slow
 @given(lives, exploits)
 def test_equal_progress_compares_what_was_known_at_the_same_age(scores, exploit):
     """A member that started late is not judged against others' extra training."""
@@ -401,6 +418,7 @@ def test_strategy_that_breaks_its_promise_is_caught(donor: int) -> None:
         decide(population, 0, _cheat(lambda population, member: donor), decision_key(0, 0, 1))
 
 
+@pytest.mark.slow
 @given(st.lists(st.permutations(range(5)), min_size=3, max_size=3), policies, seeds, st.sampled_from(Mode))
 def test_synchronous_run_does_not_depend_on_who_reports_first(orders, policy, seed, mode):
     """The whole log of a synchronous run is a function of its seed."""

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
 from populace._errors import PopulaceError
-from populace.core import PBT, Diverged, Evaluation, Failed, Finite, Mode, RunSpec, SegmentId, kept
+from populace.core import PBT, Diverged, Evaluation, Failed, Finite, Mode, RunSpec, SegmentId, base_of, kept
 from populace.space import Space, Uniform
 from populace.store import Claim, Draft, Ending, MemoryStore, RunStatus, SqliteStore
 from populace.testing import FakeClock
@@ -92,7 +92,7 @@ class Twins(RuleBasedStateMachine):
 
     @initialize(
         population=st.integers(1, 3),
-        steps=st.integers(1, 7),
+        steps=st.integers(3, 12),
         interval=st.integers(1, 3),
         synchronous=st.booleans(),
         max_failures=st.integers(0, 2),
@@ -109,20 +109,41 @@ class Twins(RuleBasedStateMachine):
         claim = self.both("claim", worker, prefer=prefer)
         return claim if isinstance(claim, Claim) else multiple()
 
-    @rule(target=claims, worker=WORKERS, generations=st.integers(1, 4), score=SCORES)
-    def train(self, worker, generations, score):
-        """What a worker does when nothing goes wrong, so that runs get far."""
-        claim = self.both("claim", worker)
-        for _ in range(generations):
+    @rule(num_segments=st.integers(1, 6), scores=st.lists(SCORES, min_size=6, max_size=6), donor=st.integers(0, 3))
+    def train(self, num_segments, scores, donor):
+        """What workers do when nothing goes wrong, so that runs get far; some segments copy a donor."""
+        for score in scores[:num_segments]:
+            claim = self.both("claim", "ann")
             if not isinstance(claim, Claim):
-                return multiple()
-            if claim.running is None:
-                parent = None if claim.newest is None else kept(newest=[claim.newest], best=None, running=[])
-                self._begin(claim, next(iter(parent), None) if parent else None, {})
+                return
+            self._go_on(claim, donor if score > 0 else None)
             published = self._publish(claim, self._generation(claim), Finite(value=score), (), None)
-            claim = published.claim
-            score += 1
-        return multiple() if claim is None else claim
+            if not isinstance(published, Exception) and published.claim is not None:
+                self.both("release", published.claim)
+
+    @rule(member=st.integers(0, 3), lose=st.booleans())
+    def fail_until_given_up(self, member, lose):
+        """A member whose hyperparameters crash its training, or take the worker down with it."""
+        for _ in range(self.spec.max_failures + 1):
+            claim = self.both("claim", "bob", prefer=member)
+            if not isinstance(claim, Claim):
+                return
+            self._go_on(claim, None)
+            if lose:
+                self.clock.advance(2 * LEASE_S)
+            else:
+                self._fail(claim, "broken")
+
+    @rule(target=claims)
+    def take_over(self):
+        """A worker dies in the midst of a segment, and another goes on with it."""
+        claim = self.both("claim", "ann")
+        if not isinstance(claim, Claim):
+            return multiple()
+        self._go_on(claim, None)
+        self.both("release", claim)
+        again = self.both("claim", "eve", prefer=claim.member)
+        return again if isinstance(again, Claim) else multiple()
 
     @rule(
         claim=claims, parent=st.none() | SEGMENTS, why=st.dictionaries(st.text(), st.floats() | st.text(), max_size=2)
@@ -155,12 +176,7 @@ class Twins(RuleBasedStateMachine):
 
     @rule(claim=claims, reason=REASONS)
     def fail(self, claim, reason):
-        verdict = self.both("fail", claim, reason)
-        if not isinstance(verdict, Exception) and verdict.ended:
-            segment = max(self.memory.segments(), key=lambda s: s.ended or 0)
-            assert isinstance(segment.outcome, Failed)
-            assert segment.end_step == segment.start_step
-            self.check_tidy()
+        self._fail(claim, reason)
 
     @rule(claim=claims, name=st.sampled_from(["release", "renew"]))
     def release_or_renew(self, claim, name):
@@ -187,11 +203,13 @@ class Twins(RuleBasedStateMachine):
     def restart(self):
         self.clock.restart()
 
-    @rule(word=st.sampled_from(["stop", ""]))
-    def command(self, word):
-        self.both("command", word)
+    @rule(worker=WORKERS)
+    def stop_and_take_it_back(self, worker):
+        self.both("command", "stop")
+        self.both("claim", worker)
+        self.both("command", "")
 
-    @rule(population=st.integers(1, 4), steps=st.integers(1, 9), max_failures=st.integers(0, 2))
+    @rule(population=st.integers(1, 4), steps=st.integers(4, 16), max_failures=st.integers(0, 2))
     def open(self, **limits):
         self.spec = replace(self.spec, **limits)
         self.both("open", self.spec)
@@ -263,6 +281,22 @@ class Twins(RuleBasedStateMachine):
     def _generation(self, claim):
         running = [s.generation for s in self.memory.segments() if s.member == claim.member and s.ended is None]
         return running[0] if running else 0
+
+    def _go_on(self, claim, donor):
+        """Begins the claimed member's next segment, unless one is running."""
+        if claim.running is not None:
+            return
+        parent = None if claim.newest is None else base_of(claim.newest)
+        newest = {s.member: s.id for s in self.memory.snapshot().ended if s.can_donate}
+        self._begin(claim, newest.get(donor, parent), {})
+
+    def _fail(self, claim, reason):
+        verdict = self.both("fail", claim, reason)
+        if not isinstance(verdict, Exception) and verdict.ended:
+            segment = max(self.memory.segments(), key=lambda s: s.ended or 0)
+            assert isinstance(segment.outcome, Failed)
+            assert segment.end_step == segment.start_step
+            self.check_tidy()
 
     def _begin(self, claim, parent, why):
         source = None if parent is None else self.memory.segment(parent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -31,7 +31,7 @@ class Kind(enum.Enum):
 class Commands(TyperGroup):
     """All commands; an error of ours becomes one line and an exit code."""
 
-    def invoke(self, ctx: typer.Context) -> object:
+    def invoke(self, ctx: Any) -> object:
         """Runs a command."""
         try:
             return super().invoke(ctx)
@@ -86,9 +86,7 @@ def run(
     ] = None,
     population: o.PopulationOption = None,
     steps: o.StepsOption = None,
-    interval: Annotated[
-        int | None, typer.Option(help="Steps between two ready points.", show_default=False)
-    ] = None,
+    interval: Annotated[int | None, typer.Option(help="Steps between two ready points.", show_default=False)] = None,
     metric: Annotated[
         str | None, typer.Option(help="The reported metric that is the score.", show_default=False)
     ] = None,
@@ -100,7 +98,7 @@ def run(
         str | None, typer.Option(help="The run's name; one that exists goes on.", show_default=False)
     ] = None,
     directory: Annotated[
-        str | None, typer.Option("--directory", "-d", help="Where run folders lie [default: runs].", show_default=False)
+        str | None, typer.Option("--directory", "-d", help="Where run folders lie (default: runs).", show_default=False)
     ] = None,
     space: Annotated[
         list[str] | None,
@@ -123,9 +121,7 @@ def run(
         bool | None,
         typer.Option("--synchronous/--asynchronous", help="Whether members wait for one another.", show_default=False),
     ] = None,
-    evaluate_every: Annotated[
-        int | None, typer.Option(help="Steps between evaluations.", show_default=False)
-    ] = None,
+    evaluate_every: Annotated[int | None, typer.Option(help="Steps between evaluations.", show_default=False)] = None,
     max_failures: o.MaxFailuresOption = None,
     allow_pickle: Annotated[
         bool | None,
@@ -134,9 +130,10 @@ def run(
 ) -> None:
     """Train a population. A run of the same name goes on where it stood."""
     given = {
-        **{"population": population, "steps": steps, "interval": interval, "metric": metric, "mode": mode, "seed": seed},
-        **{"name": name, "directory": directory, "synchronous": synchronous, "evaluate_every": evaluate_every},
-        **{"max_failures": max_failures, "allow_pickle": allow_pickle, "callbacks": callback or None},
+        **{"population": population, "steps": steps, "interval": interval, "seed": seed},
+        **{"metric": metric, "mode": mode, "name": name, "directory": directory},
+        **{"synchronous": synchronous, "evaluate_every": evaluate_every, "max_failures": max_failures},
+        **{"allow_pickle": allow_pickle, "callbacks": callback or None},
     }
     executor = _lazy.training.executor_table(workers, devices, threads, inline=inline)
     _lazy.training.run(code, config, {**given, "executor": executor}, space=space or [], policy=policy)
@@ -206,7 +203,7 @@ def schedule(
 @app.command()
 def lineage(
     run: o.LatestRunArgument = LATEST,
-    everything: Annotated[bool, typer.Option("--all", help="The whole forest, not only the winner's ancestry.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="The whole forest, not one ancestry alone.")] = False,
     directory: o.DirectoryOption = "runs",
     json: o.JsonOption = False,
 ) -> None:

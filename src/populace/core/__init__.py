@@ -25,8 +25,8 @@ from populace.core._verify import Chapter, Violation, chapters, verify_log
 
 __all__ = [
     "PBT",
-    "Compare",
     "Chapter",
+    "Compare",
     "Continue",
     "Copy",
     "Decision",

@@ -87,8 +87,8 @@ class PBT(Policy):
             weights had seen as many steps as the member's. What is copied is the donor's newest segment either way.
         burn_in: Weight steps before which nobody with a finite score copies.
         guard: Conditions that a copy must meet beyond being chosen.
-        initial: Hyperparameters known to be good, one mapping per member, for the first members to begin with; names left
-            out are drawn.
+        initial: Hyperparameters known to be good, one mapping per member, for the first members to begin with; names
+            left out are drawn.
     """
 
     exploit: ExploitStrategy = field(default_factory=Truncation)
@@ -240,7 +240,9 @@ def start(space: Space, seed: int, member: int, starts: Sequence[Hyperparameters
     """
     drawn = space.sample(Key(seed).fold(member, 0, "start"))
     if member < len(starts):
-        return Start(hyperparameters={**drawn, **starts[member]}, why={"rule": "given", "names": sorted(starts[member])})
+        return Start(
+            hyperparameters={**drawn, **starts[member]}, why={"rule": "given", "names": sorted(starts[member])}
+        )
     return Start(hyperparameters=drawn, why={"rule": "start"})
 
 

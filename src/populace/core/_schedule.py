@@ -68,9 +68,7 @@ class Schedule:
             step = piece.end_step
 
     @classmethod
-    def of(
-        cls, ancestry: Iterable[Segment], space: Space, seed: int | None, metric: str | None = None
-    ) -> Schedule:
+    def of(cls, ancestry: Iterable[Segment], space: Space, seed: int | None, metric: str | None = None) -> Schedule:
         """Returns the schedule of a path from a root to a segment; segments without steps drop out."""
         pieces = tuple(
             Piece(
@@ -112,7 +110,9 @@ class Schedule:
         """Returns the schedule as JSON text; `from_json` gives it back exactly."""
         pieces = [{name: getattr(piece, name) for name in (*_PLACE, "hyperparameters")} for piece in self.pieces]
         return json.dumps(
-            {"populace_schedule": 1, "seed": self.seed, "metric": self.metric, "pieces": pieces}, indent=1, allow_nan=False
+            {"populace_schedule": 1, "seed": self.seed, "metric": self.metric, "pieces": pieces},
+            indent=1,
+            allow_nan=False,
         )
 
     @classmethod

@@ -69,8 +69,8 @@ class RunSpec:
         Key(self.seed)  # knows how large a seed may be
         if len(self.policy.starts) > self.population:
             raise UsageError(
-                f"`initial` holds at most one mapping per member, but got {len(self.policy.starts)} for a population of "
-                f"{self.population}"
+                f"`initial` holds at most one mapping per member, but got {len(self.policy.starts)} for a population "
+                f"of {self.population}: shorten it or raise `population`"
             )
         for given in self.policy.starts:
             self.space.check({**self.space.sample(Key(self.seed)), **given})

@@ -48,15 +48,17 @@ def contest(*, directory: Path, seed: int, stem: str) -> Contest:
 def run_digits(*, directory: Path, seed: int, stem: str, console: Console) -> None:
     """Runs the demo and tells what happened."""
     console.print(
-        f"[bold]Handwritten digits, careless annotators.[/bold] {POPULATION} small networks learn real scans of digits, but "
-        f"{CARELESS_SHARE:.0%} of the labels are random, drawn anew at every visit. Large steps learn fast, small steps average "
-        "the noise away: the best learning rate falls while training goes on.\n"
+        f"[bold]Handwritten digits, careless annotators.[/bold] {POPULATION} small networks learn real scans of digits, "
+        f"but {CARELESS_SHARE:.0%} of the labels are random, drawn anew at every visit. Large steps learn fast, small steps "
+        "average the noise away: the best learning rate falls while training goes on.\n"
         f"Two runs from the same start, same code, same seed ({seed}), {POPULATION} x {STEPS} member-steps each "
         "(a step is 300 updates): PBT, and random search, where nobody copies.\n"
     )
     held = contest(directory=directory, seed=seed, stem=stem)
     task = Digits()
-    tests = {name: task.test(result.best.restore()) for name, result in (("PBT", held.pbt), ("random search", held.random))}
+    tests = {
+        name: task.test(result.best.restore()) for name, result in (("PBT", held.pbt), ("random search", held.random))
+    }
     table = Table(title="Best checkpoint by validation, then measured once on held-out images", title_justify="left")
     for heading in ("", "validation log-loss", "test log-loss", "test accuracy"):
         table.add_column(heading, justify="left" if not heading else "right")
@@ -68,6 +70,8 @@ def run_digits(*, directory: Path, seed: int, stem: str, console: Console) -> No
     if pbt < random:
         console.print(f"PBT's test log-loss is {1 - pbt / random:.0%} lower on this seed.")
     else:
-        console.print(f"[bold]Random search won on this seed[/bold] (test log-loss {random:.3f} against {pbt:.3f}); seeds differ.")
+        console.print(
+            f"[bold]Random search won on this seed[/bold] (test log-loss {random:.3f} against {pbt:.3f}); seeds differ."
+        )
     tell_schedule(held, console, unit="steps of 300 updates")
     tell_end(held, stem, console)

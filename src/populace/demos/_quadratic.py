@@ -38,8 +38,8 @@ def contest(*, directory: Path, seed: int, stem: str) -> Contest:
 def run_quadratic(*, directory: Path, seed: int, stem: str, console: Console) -> None:
     """Runs the demo and tells what happened."""
     console.print(
-        "[bold]A noisy quadratic.[/bold] Stochastic gradient descent in 200 dimensions; only the learning rate is tuned. The expected "
-        "loss of every schedule is known exactly, so the best constant and the best schedule (the oracle) are too.\n"
+        "[bold]A noisy quadratic.[/bold] Stochastic gradient descent in 200 dimensions; only the learning rate is tuned. "
+        "The expected loss of every schedule is known exactly, so the best constant and the best schedule (the oracle) are too.\n"
     )
     held = contest(directory=directory, seed=seed, stem=stem)
     task = NoisyQuadratic()
@@ -53,7 +53,11 @@ def run_quadratic(*, directory: Path, seed: int, stem: str, console: Console) ->
         ("random search", held.random.best.score, f"{fixed:.3g}"),
         ("best constant (expected)", constant.loss, f"{constant.learning_rates[0]:.3g}"),
         ("PBT", held.pbt.best.score, f"{rates[0]:.3g} ... {rates[-1]:.3g}"),
-        ("oracle schedule (expected)", oracle.loss, f"{oracle.learning_rates[0]:.3g} ... {oracle.learning_rates[-1]:.3g}"),
+        (
+            "oracle schedule (expected)",
+            oracle.loss,
+            f"{oracle.learning_rates[0]:.3g} ... {oracle.learning_rates[-1]:.3g}",
+        ),
     )
     for name, loss, rate in rows:
         table.add_row(name, f"{loss:.5f}", f"{-math.log10(loss):.3f}", rate)

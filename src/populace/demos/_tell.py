@@ -18,7 +18,10 @@ def tell_schedule(contest: Contest, console: Console, *, unit: str) -> None:
         console.print("PBT's best validation score never reached random search's final one.")
     else:
         share = passing / spec.steps
-        console.print(f"PBT's best passed random search's final score at step {passing} of {spec.steps}, {share:.0%} of the budget.")
+        console.print(
+            f"PBT's best passed random search's final score at step {passing} of {spec.steps}, "
+            f"{share:.0%} of the budget."
+        )
     best = contest.pbt.best
     exploits = sum(s.donor is not None for s in best.ancestry)
     console.print(
@@ -56,7 +59,10 @@ def _table(schedule: Schedule) -> Table:
         table.add_column(name, justify="right")
     for piece in shown:
         values = [piece.hyperparameters.get(name) for name in schedule.names]
-        table.add_row(str(piece.start_step), *(f"{v:.3g}" if isinstance(v, float) else "" if v is None else str(v) for v in values))
+        table.add_row(
+            str(piece.start_step),
+            *(f"{v:.3g}" if isinstance(v, float) else "" if v is None else str(v) for v in values),
+        )
     if len(shown) < len(pieces):
         table.caption = f"{len(shown)} of {len(pieces)} stretches; `populace schedule` gives all"
     return table

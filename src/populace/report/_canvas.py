@@ -68,7 +68,7 @@ def literal(text: str) -> str:
 
 def write_around(canvas: Canvas, title: str, caption: str) -> None:
     """Writes the title above and the caption, which says how to read the figure, below."""
-    canvas.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    canvas.suptitle(literal(title), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
     lines = textwrap.fill(f"How to read this: {caption}", int(WIDTH_IN * _LETTERS_PER_IN))
     canvas.supxlabel(lines, x=0.01, ha="left", fontsize=8.5, color=QUIET)
 

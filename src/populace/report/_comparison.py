@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from populace._errors import UsageError
 from populace.core import Mode
 from populace.report._canvas import (
+    DOTTED,
     INK,
     QUIET,
     add_lines,
@@ -78,7 +79,7 @@ def figure_comparison(
     spread = "; the shade spans the middle half of the runs" if any(_is_spread(band) for band in bands.values()) else ""
     write_around(
         figure,
-        title or f"Best score so far: {literal(', '.join(bands))}",
+        title or f"Best score so far: {', '.join(bands)}",
         f"each line is the best score that an algorithm has found after so many steps{spread}{passing}."
         + ("" if shown is None else shown.remark),
     )
@@ -107,21 +108,22 @@ def _draw_passing(axes: Axes, bands: Mapping[str, Band], mode: Mode, last: float
     passed = [
         x for x, y in zip(bands[first].steps, bands[first].middle, strict=True) if mode.orient(y) > mode.orient(goal)
     ]
-    axes.axhline(goal, color=QUIET, linewidth=1.0, linestyle=(0, (1, 1.6)), zorder=2)
+    axes.axhline(goal, color=QUIET, linewidth=1.0, linestyle=DOTTED, zorder=2)
     axes.plot([passed[0]], [goal], marker="D", markersize=7, color=INK, markeredgecolor="white", zorder=6)
-    # Curves leave free the corner that is late and bad.
-    corner = (0.98, 0.06) if mode is Mode.MAX else (0.98, 0.94)
+    # Towards the bad edge there is room: the curve has just left it.
+    edge = axes.get_ylim()[0 if mode is Mode.MAX else 1]
+    axes.plot([passed[0]] * 2, [goal, edge], color=QUIET, linewidth=1.0, linestyle=DOTTED, zorder=2)
+    at_left, below = passed[0] < last / 2, mode is Mode.MAX
     axes.annotate(
         f"{literal(first)} passes the final score of\n{literal(second)} after {passed[0]:g} of {last:g} steps",
-        (passed[0], goal),
-        xytext=corner,
-        textcoords="axes fraction",
-        ha="right",
-        va="bottom" if mode is Mode.MAX else "top",
+        (passed[0], edge),
+        xytext=(7 if at_left else -7, 7 if below else -7),
+        textcoords="offset points",
+        ha="left" if at_left else "right",
+        va="bottom" if below else "top",
         fontsize=10,
         color=INK,
         bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 2},
-        arrowprops={"arrowstyle": "-", "color": QUIET, "linewidth": 0.8, "shrinkB": 5},
         zorder=5,
     )
     return "; the diamond marks where the better one has passed all that the other reaches in the end (dotted line)"

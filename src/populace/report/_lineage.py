@@ -33,6 +33,7 @@ from populace.report._canvas import (
     write_legend,
 )
 from populace.report._descent import Descent, best_segment
+from populace.report._scores import shown_scores
 from populace.report._shown import Shown
 
 # Share of a segment's length left free before its bar, so that arrows can be seen to lean from donor to copy.
@@ -87,8 +88,7 @@ def draw_lineage(
     width = float(np.clip(0.55 * 72 * (height_in - 1.7) / num_rows, 1.2, 9.0))
     if not len(descent.lineage):
         say_empty(axes, "no segment has begun yet")
-    scores = [segment.score for segment in descent.lineage if segment.score is not None]
-    shown = Shown.of(scores, mode, [s.score for s in descent.winner if s.score is not None])
+    shown = shown_scores(descent, mode)
     _draw_bars(canvas, axes, descent, mode, metric, shown, width, height_in)
     entries = [*_draw_links(axes, descent, width), *_draw_marks(axes, descent, width)]
     axes.set_xlim(0, max((segment.member_end for segment in descent.lineage), default=0) * 1.01 or 1)
@@ -103,7 +103,7 @@ def draw_lineage(
         "a row is a member, a bar what it trained between two ready points: the darker the better, thin where it died "
         "out; an arrow leads from a donor to the member that copied it and dropped what it had; follow the outlined "
         "bars back from the star to see where the best model comes from."
-        + (f" {shown.num_cut} scores are worse than the palest colour says." if shown and shown.num_cut else ""),
+        + (" Some scores are worse than the palest colour says." if shown is not None and shown.num_cut else ""),
     )
 
 

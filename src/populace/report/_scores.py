@@ -69,8 +69,7 @@ def draw_scores(canvas: Canvas, descent: Descent, *, mode: Mode, metric: str | N
     """Draws what `figure_scores` returns onto a canvas."""
     axes = canvas.subplots()
     dress(axes)
-    everything = [score for segment in descent.lineage for _, score in curve(segment)]
-    shown = Shown.of(everything, mode, [score for segment in descent.winner for _, score in curve(segment)])
+    shown = shown_scores(descent, mode)
     if shown is None:
         say_empty(axes, "no segment has a finite score yet")
     else:
@@ -98,6 +97,12 @@ def curve(segment: Segment) -> list[Point]:
     if not points and segment.score is not None:
         points = [(float(segment.end_step), segment.score)]
     return points
+
+
+def shown_scores(descent: Descent, mode: Mode) -> Shown | None:
+    """Returns the stretch of the score axis that shows a run; None where no score is finite."""
+    everything = [score for segment in descent.lineage for _, score in curve(segment)]
+    return Shown.of(everything, mode, [score for segment in descent.winner for _, score in curve(segment)])
 
 
 def legend(descent: Descent, *, line: str) -> list[Line2D]:

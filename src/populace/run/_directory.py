@@ -21,7 +21,8 @@ def run_directory(directory: str | os.PathLike[str], name: str) -> Path:
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"a run's name has 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter or digit, but got {name!r}"
+            f"a run's name has 1 to 64 letters, digits, '.', '_' or '-' and begins with a letter or digit, "
+            f"but got {name!r}"
         )
     return Path(directory) / name
 
@@ -65,6 +66,10 @@ def make_directory(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"the run's folder {folder} cannot be made ({error.strerror}): choose another directory") from error
+        raise StoreError(
+            f"the run's folder {folder} cannot be made ({error.strerror}): choose another directory"
+        ) from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise StoreError(f"the run's folder {folder} is not writable: change its permissions or choose another directory")
+        raise StoreError(
+            f"the run's folder {folder} is not writable: change its permissions or choose another directory"
+        )

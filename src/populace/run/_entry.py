@@ -28,8 +28,8 @@ def refuse_while_loading() -> None:
 def load_entry(entry: str) -> object:
     """Returns the function or object named FILE:NAME.
 
-    The file is run like a script, but only up to a call of `tune` or `resume` at its top level, so that a script needs no
-    guard. A class is called without arguments.
+    The file is run like a script, but only up to a call of `tune` or `resume` at its top level, so that a script needs
+    no guard. A class is called without arguments.
 
     Raises:
         UsageError: There is no such file or name, or the file raises.
@@ -60,7 +60,11 @@ def load_entry(entry: str) -> object:
     cloudpickle.register_pickle_by_value(module)
     found = vars(module).get(name)
     if found is None:
-        names = [key for key, value in vars(module).items() if callable(value) and getattr(value, "__module__", "") == module_name]
+        names = [
+            key
+            for key, value in vars(module).items()
+            if callable(value) and getattr(value, "__module__", "") == module_name
+        ]
         raise UsageError(f"{file!r} has no {name!r}: it defines {', '.join(names) or 'no functions'}")
     return found() if isinstance(found, type) and issubclass(found, Trainable) else found
 
@@ -77,4 +81,3 @@ def entry_of(trainable: object) -> str | None:
     if thing is not trainable and vars(trainable):
         return None
     return f"{Path(file).resolve()}:{name}"
-

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import TextIO, final
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.text import Text
 
 from populace.core import RunSpec, Segment, Status
 from populace.run._board import Board
@@ -49,7 +51,12 @@ class LiveScreen(Display):
             self.note(f"going on after {self._board.done} member-steps")
         self._begun_at = self._now()
         # Drawn by us alone: a thread of rich's would draw the same lines again and again.
-        self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
+        self._live = Live(
+            console=self._console,
+            auto_refresh=False,
+            vertical_overflow="crop",
+            redirect_stdout=sys.stdout.isatty(),  # what is piped elsewhere stays there
+        )
         self._live.start()
         self._draw()
 
@@ -102,10 +109,11 @@ class LiveScreen(Display):
                 elapsed_s=self._now() - self._begun_at,
                 notes=self._notes,
                 width=width,
-                height=height - 1,
+                height=height - 2,
                 signs=self._signs,
             )
-            self._live.update(Group(*lines), refresh=True)
+            # On a line of its own, the ^C that a terminal echoes cannot wrap and shift the screen.
+            self._live.update(Group(*lines, Text()), refresh=True)
             self._drawn_at = self._now()
         finally:
             self._is_drawing = False

@@ -1,7 +1,7 @@
 """Replay: one model trained along a schedule that a run has found.
 
-With the run's seed, every stretch draws the random numbers that the original drew, so that a deterministic task ends with
-the same weights, bit for bit. With another seed it shows how much of the gain lies in the schedule.
+With the run's seed, every stretch draws the random numbers that the original drew, so that a deterministic task ends
+with the same weights, bit for bit. With another seed it shows how much of the gain lies in the schedule.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ def replay(
     life = _Replay(schedule.pieces, root, metric or schedule.metric, evaluate_every, allow_pickle)
     loop_of(trainable)(Member(life))
     if life.blob is None:
-        raise UsageError("the function returned before the loop ended: let `for step in member` run out, without break or return")
+        raise UsageError(
+            "the function returned before the loop ended: let `for step in member` run out, without break or return"
+        )
     return Replayed(life.blob, life.evaluations, allow_pickle=allow_pickle)
 
 

@@ -94,7 +94,9 @@ class Best:
         if not needs_template(blob) or not isinstance(trainable, Trainable):
             return None
         first = self.ancestry[0]
-        made = trainable.init(self._result.spec.init_key(first.member), self._result.spec.space.active(first.hyperparameters))
+        made = trainable.init(
+            self._result.spec.init_key(first.member), self._result.spec.space.active(first.hyperparameters)
+        )
         return {STATE_NAME: {STATE_NAME: made}}
 
     def __repr__(self) -> str:
@@ -216,5 +218,9 @@ class Result:
 
     def __repr__(self) -> str:
         state = self._state
-        best = f"best score {state.best.score:.6g}" if state.best is not None and state.best.score is not None else "no score yet"
+        best = (
+            f"best score {state.best.score:.6g}"
+            if state.best is not None and state.best.score is not None
+            else "no score yet"
+        )
         return f"Result({self.name!r}, {state.status.value}, {sum(state.steps)} member-steps, {best})"

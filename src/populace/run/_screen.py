@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import final
 
 from rich.text import Text
@@ -51,8 +52,8 @@ def draw(board: Board, *, elapsed_s: float, notes: Sequence[str], width: int, he
     """Returns the screen, a text per line, none longer than `width` and never more than `height` of them."""
     lines = _header(board, elapsed_s, width, signs)
     last_exploits = [f"  {text}" for text in board.exploits]
-    kept_notes = list(notes)[-_MOST_NOTES:]
-    room = height - len(lines) - len(kept_notes) - 2  # the table's head, and the line of those not shown
+    told = [line for note in list(notes)[-_MOST_NOTES:] for line in wrap(printable(note), max(20, width - 1))[:2]]
+    room = height - len(lines) - len(told) - 2  # the table's head, and the line of those not shown
     exploits_shown = last_exploits[-max(0, min(len(last_exploits), room - 5)) :] if room > 5 else []
     rows, num_hidden = board.shown(max(1, min(_MOST_ROWS, room - len(exploits_shown) - bool(exploits_shown))))
     lines += _table(board, rows, width, signs)
@@ -61,7 +62,7 @@ def draw(board: Board, *, elapsed_s: float, notes: Sequence[str], width: int, he
     if exploits_shown:
         lines.append(Text("last exploits", style="bold"))
         lines += [Text(text.replace("<-", signs.donor.strip())) for text in exploits_shown]
-    lines += [Text(printable(note), style="yellow") for note in kept_notes]
+    lines += [Text(line, style="yellow") for line in told]
     for line in lines:
         line.truncate(max(1, width - 1), overflow="crop")  # some terminals wrap a line that fills them
     return lines[:height]

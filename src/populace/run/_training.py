@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import final
+from typing import cast, final
 
 from populace._errors import RunExists, RunFailed, RunInterrupted
 from populace.checkpoints import LocalCheckpoints
@@ -17,6 +17,7 @@ from populace.run._interrupt import Interrupts
 from populace.run._result import Result
 from populace.run._watch import Watch
 from populace.store import RunLock, RunStatus, SqliteStore, Store
+from populace.worker import Loop, Trainable
 
 
 @final
@@ -46,7 +47,7 @@ class Training:
     ) -> None:
         self._directory = directory
         self._spec = spec
-        self._job = Job(directory=directory, spec=spec, trainable=trainable)  # type: ignore[arg-type]  # checked by the executor
+        self._job = Job(directory=directory, spec=spec, trainable=cast("Trainable | Loop", trainable))
         self._executor = executor
         self._display = display
         self._callbacks = Callbacks(callbacks)
@@ -98,7 +99,9 @@ class Training:
             store.end(RunStatus.FAILED, str(error))
             raise
         except KeyboardInterrupt:
-            raise RunInterrupted(f"stopped at once; what was published is safe. Resume with: {self._resume_hint}") from None
+            raise RunInterrupted(
+                f"stopped at once; what was published is safe. Resume with: {self._resume_hint}"
+            ) from None
 
     def _end(self, store: Store) -> None:
         state = store.state()
@@ -106,7 +109,8 @@ class Training:
         if unfinished:
             done = sum(state.steps)
             raise RunInterrupted(
-                f"stopped after {done} of {self._spec.population * self._spec.steps} member-steps; everything is saved. "
+                f"stopped after {done} of {self._spec.population * self._spec.steps} member-steps; "
+                f"everything is saved. "
                 f"Resume with: {self._resume_hint}"
             )
         if len(state.retired) == self._spec.population:
@@ -116,7 +120,7 @@ class Training:
         store.end(RunStatus.FINISHED)
 
     def _sweep(self, store: Store) -> None:
-        """Removes what a crash may have left; nobody else is at work while the run's lock is held and no worker lives."""
+        """Removes what a crash may have left; nobody is at work while the run's lock is held and no worker lives."""
         store.collect()
         with suppress(FileNotFoundError):
             LocalCheckpoints(self._directory / CHECKPOINTS).sweep(store.referenced())
@@ -141,11 +145,14 @@ def continued(directory: Path, asked: RunSpec, *, force: bool) -> RunSpec:
     if not force:
         listed = "\n".join(f"  {line}" for line in differences)
         raise RunExists(
-            f"run {asked.name!r} exists, and only limits (steps, population, max_failures) may change when it goes on, but:\n"
+            f"run {asked.name!r} exists, and only limits (steps, population, max_failures) may change when it goes on, "
+            f"but:\n"
             f"{listed}\nchoose another name for a new run, or go on all the same with populace.resume(..., force=True)"
         )
     if asked.space.differences(held.space) or asked.seed != held.seed:
-        raise RunExists(f"run {asked.name!r} cannot go on with another space or seed, even by force: choose another name")
+        raise RunExists(
+            f"run {asked.name!r} cannot go on with another space or seed, even by force: choose another name"
+        )
     return asked
 
 
@@ -153,4 +160,3 @@ def _policy_difference(recorded: object, asked: RunSpec) -> list[str]:
     assert isinstance(recorded, dict)
     mine, theirs = recorded["policy"], asked.to_json()["policy"]
     return [] if mine == theirs else [f"policy: {mine} became {theirs}"]
-

@@ -61,8 +61,8 @@ def tune(
         policy: What decides; None is `PBT()`. `RandomSearch()` is the same engine with exploit off.
         executor: What places the workers; None is `Processes()`.
         directory: Where run folders lie.
-        name: The run's name; None makes one up. A run of this name that exists goes on: with the same arguments, or with
-            other limits (`steps`, `population`, `max_failures`).
+        name: The run's name; None makes one up. A run of this name that exists goes on: with the same arguments, or
+            with other limits (`steps`, `population`, `max_failures`).
         synchronous: Whether members wait for one another at each ready point; then the log depends on the seed alone.
         evaluate_every: Steps between evaluations inside an interval; None evaluates once, at its end.
         max_failures: Failures in a row after which a member is replaced by a clone.
@@ -150,11 +150,13 @@ def resume(
     if trainable is None:
         if held.entry is None:
             raise UsageError(
-                f"run {held.name!r} does not know where its code is: call populace.resume({held.name!r}, trainable) with it"
+                f"run {held.name!r} does not know where its code is: call populace.resume({held.name!r}, trainable) "
+                f"with it"
             )
         trainable = cast("Trainable | Loop", load_entry(held.entry))
     limits = {"steps": steps, "population": population, "max_failures": max_failures}
-    asked = replace(held, **{key: value for key, value in limits.items() if value is not None})  # type: ignore[arg-type]  # all are ints
+    changes: dict[str, Any] = {key: value for key, value in limits.items() if value is not None}
+    asked = replace(held, **changes)
     asked = replace(asked, code=_code(trainable), entry=entry_of(trainable) or held.entry)
     return _train(folder, asked, trainable, executor, callbacks, force=force)
 
@@ -170,7 +172,9 @@ def _train(
 ) -> Result:
     executor = executor or Processes()
     if not isinstance(executor, Executor):
-        raise UsageError(f"`executor` must be an executor such as Processes(workers=4) or Inline(), but got {executor!r}")
+        raise UsageError(
+            f"`executor` must be an executor such as Processes(workers=4) or Inline(), but got {executor!r}"
+        )
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise UsageError(f"`callbacks` must hold populace.Callback objects, but got {callback!r}: derive from it")

@@ -71,7 +71,11 @@ def _check_events(events: Sequence[Event], segments: Sequence[Segment]) -> Itera
     for s in segments:
         if s.begun <= last and told.get(s.begun) != (EventKind.BEGUN, s.member, s.generation):
             yield Violation(law="events", subject=f"segment {s.id}", text=f"event {s.begun} does not tell its begin")
-        if s.ended is not None and s.ended <= last and told.get(s.ended) not in [(k, s.member, s.generation) for k in ends]:
+        if (
+            s.ended is not None
+            and s.ended <= last
+            and told.get(s.ended) not in [(k, s.member, s.generation) for k in ends]
+        ):
             yield Violation(law="events", subject=f"segment {s.id}", text=f"event {s.ended} does not tell its end")
 
 

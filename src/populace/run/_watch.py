@@ -49,7 +49,8 @@ class Watch:
                     self._callbacks.each(lambda c, e=event: c.on_failure(e), "on_failure")  # type: ignore[misc]  # mypy cannot see the default
                     self._display.failure(event)
                 elif event.kind in (EventKind.BEGUN, EventKind.PUBLISHED):
-                    assert event.member is not None and event.generation is not None
+                    assert event.member is not None
+                    assert event.generation is not None
                     segment = self._store.segment(SegmentId(event.member, event.generation))
                     assert segment is not None, "an event names its segment"
                     if event.kind is EventKind.PUBLISHED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from populace.store._clock import Clock, HostClock
+from populace.store._filesystem import file_system, refuse_network
 from populace.store._lock import RunLock
 from populace.store._memory import MemoryStore
 from populace.store._protocol import (
@@ -43,6 +44,8 @@ __all__ = [
     "RunStatus",
     "SqliteStore",
     "Store",
+    "file_system",
+    "refuse_network",
 ]
 
 

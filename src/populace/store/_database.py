@@ -92,9 +92,12 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._file = str(path)
         self._queue: FileQueue | None = None
         self._writing: sqlite3.Connection | None = None
         self._reading: sqlite3.Connection | None = None
+        self._reads_still = False
+        self._syncs = ""
         self._use = threading.RLock()
         close_before_forks(self)
 
@@ -111,7 +114,11 @@ class Database:
             if self._writing is None:
                 with self._queue:
                     self._writing = _connect(self.path, "mode=rwc", "journal_mode=WAL")
-            self._writing.execute(_DURABLE if durable else _ORDERED)
+                    self._syncs = ""
+            syncs = _DURABLE if durable else _ORDERED
+            if syncs != self._syncs:
+                self._writing.execute(syncs)
+                self._syncs = syncs
             with self._queue, _transaction(self._writing, "BEGIN IMMEDIATE"):
                 yield Connection(self._writing)
 
@@ -120,11 +127,12 @@ class Database:
         """A transaction that sees one state of the file and blocks nobody."""
         with self._use, self._translated(must_exist=True):
             if self._reading is None:
-                mode = "mode=ro&immutable=1" if self._is_still else "mode=ro"
+                self._reads_still = self._is_still
+                mode = "mode=ro&immutable=1" if self._reads_still else "mode=ro"
                 self._reading = _connect(self.path, mode, "query_only=ON")
             with _transaction(self._reading, "BEGIN"):
                 yield Connection(self._reading)
-            if self._is_still:  # whoever may write can do so between two looks
+            if self._reads_still:  # whoever may write can do so between two looks
                 self._reading.close()
                 self._reading = None
 
@@ -157,15 +165,13 @@ class Database:
 
     @contextmanager
     def _translated(self, *, must_exist: bool) -> Iterator[None]:
-        run = self.path.parent
-        unknown = UnknownRun(f"there is no run {run.name!r} in {run.parent}: `populace ls` lists the runs there are")
-        if must_exist and not self.path.exists():
-            raise unknown
+        if must_exist and not os.path.exists(self._file):
+            raise self._unknown()
         try:
             yield
         except sqlite3.Error as error:
             if "no such table: run" in str(error):  # a creation that was killed
-                raise unknown from error
+                raise self._unknown() from error
             found = (text for word, text in _REMEDIES.items() if word in str(error))
             remedy = next(found, "`populace doctor` checks it")
             raise StoreError(f"the store {self.path} failed ({error}): {remedy}") from error
@@ -174,6 +180,10 @@ class Database:
                 f"the store {self.path} cannot be written ({error.strerror}): make its folder writable, free space, or "
                 "choose another directory"
             ) from error
+
+    def _unknown(self) -> UnknownRun:
+        run = self.path.parent
+        return UnknownRun(f"there is no run {run.name!r} in {run.parent}: `populace ls` lists the runs there are")
 
 
 _REMEDIES = {

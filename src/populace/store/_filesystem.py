@@ -28,6 +28,11 @@ def refuse_network(directory: Path, mounts: Path = Path("/proc/self/mounts")) ->
         )
 
 
+def file_system(directory: Path) -> str | None:
+    """Returns the type of the file system that holds a directory; None where the host does not tell."""
+    return _kind(directory.resolve(), Path("/proc/self/mounts"))
+
+
 def _kind(path: Path, mounts: Path) -> str | None:
     """Returns the type of the file system that holds a path; None where the host does not tell."""
     try:

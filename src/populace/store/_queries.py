@@ -212,11 +212,7 @@ MARK_RUN = update(run).values(status=p("status"), message=p("message"))
 COMMAND_RUN = update(run).values(command=p("command"))
 """Writes what the run's workers are asked to do."""
 
-NEW_BEST = (
-    update(run)
-    .where(or_(run.c.best_better.is_(None), run.c.best_better < p("better")))
-    .values(best_member=p("member"), best_generation=p("generation"), best_better=p("better"))
-)
+NEW_BEST = update(run).values(best_member=p("member"), best_generation=p("generation"), best_better=p("better"))
 """Notes a segment that is better than all before."""
 
 COUNT_SEGMENT = update(run).values(num_segments=run.c.num_segments + 1)

@@ -220,13 +220,16 @@ class Transaction:
     def forget(self, segment: Segment) -> tuple[str, ...]:
         """Notes the best and drops what nothing needs any more after a segment has ended by training."""
         candidates = [segment.parent]
-        previous = self.segment(SegmentId(segment.member, segment.generation - 1)) if segment.generation else None
-        if previous is not None:
+        before = SegmentId(segment.member, segment.generation - 1)
+        # A member that goes on with its own weights has its base for parent.
+        if segment.generation and segment.parent != before:
+            previous = self.segment(before)
+            assert previous is not None, "generations have no gaps"
             candidates.append(base_of(segment_from_row(previous)))
-        if isinstance(segment.outcome, Finite):
-            better = {"better": segment.better(self.limits.mode), **segment.id._asdict()}
-            if self.sql.write(q.NEW_BEST, **better).rowcount:
-                candidates.append(best_of(self.run))
+        better = segment.better(self.limits.mode)
+        if isinstance(segment.outcome, Finite) and (self.run["best_better"] is None or self.run["best_better"] < better):
+            self.sql.write(q.NEW_BEST, better=better, **segment.id._asdict())
+            candidates.append(best_of(self.run))
         return self.collect(candidates)
 
     def sweep_next(self) -> None:
@@ -268,13 +271,15 @@ class Transaction:
 
     def hand_over(self, claim: Claim, segment: Segment, collected: tuple[str, ...]) -> Published:
         """Keeps the claim unless the member is done, must wait for others, or others wait for the worker."""
-        row, stopping = self.member(claim.member), self.stopping
-        wanted = {**self.wanted, "holder": claim.member}
-        goes_on = not stopping and self.sql.value(q.AT_BARRIER, **wanted)
-        if goes_on and not self.sql.value(q.OTHERS_WAIT, **wanted, advance=self.advance(row)):
-            kept = _after(claim, segment)
-            return Published(segment=segment, claim=kept, collected=collected, stopping=stopping)
-        self.free(row)
+        limits, stopping = self.limits, self.stopping
+        unfinished = segment.member_end < limits.steps and claim.member < limits.population
+        if unfinished and not stopping:
+            wanted = {**self.wanted, "holder": claim.member}
+            at_barrier = not limits.synchronous or self.sql.value(q.AT_BARRIER, **wanted)
+            if at_barrier and not self.sql.value(q.OTHERS_WAIT, **wanted, advance=segment.member_end):
+                kept = _after(claim, segment)
+                return Published(segment=segment, claim=kept, collected=collected, stopping=stopping)
+        self.free({"id": claim.member, "epoch": claim.epoch})
         return Published(segment=segment, claim=None, collected=collected, stopping=stopping)
 
 

@@ -72,7 +72,7 @@ def bindings(objects: Mapping[str, object], hyperparameters: Hyperparameters) ->
     """
     found: list[Binding] = []
     for owner, thing in objects.items():
-        if not isinstance(thing, Optimiser):
+        if type(thing) is dict or not isinstance(thing, Optimiser):  # a protocol is slow to ask for
             continue
         for name in hyperparameters:
             entry = name.removeprefix(f"{owner}.")

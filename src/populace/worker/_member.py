@@ -37,6 +37,7 @@ class Member:
         self._tracked: dict[str, Tracked] = {}
         self._bindings: list[Binding] = []
         self._blob = life.checkpoint()
+        self._needs_template = self._blob is not None and needs_template(self._blob)
         self._evaluations: list[Evaluation] = []
         self._step: int | None = None
 
@@ -53,7 +54,7 @@ class Member:
     @property
     def needs_template(self) -> bool:
         """Whether the saved state holds the user's own classes, so that a live one must be tracked to restore it."""
-        return self._blob is not None and needs_template(self._blob)
+        return self._blob is not None and self._needs_template
 
     @property
     def step(self) -> int:
@@ -141,6 +142,7 @@ class Member:
                 return
             blob = self._life.checkpoint()
             if blob is not None:
+                self._needs_template = needs_template(blob)
                 self._load(blob, self._things)
             self._apply()
 
@@ -189,7 +191,7 @@ class Member:
         return Key(self._life.seed).fold(stretch.member, stretch.generation, purpose, step)
 
     def _load(self, blob: bytes, objects: Mapping[str, object]) -> None:
-        like = as_tree(self._tracked) if needs_template(blob) else None
+        like = as_tree(self._tracked) if self._needs_template else None
         load_into(self._tracked, unpack(blob, like=like, allow_pickle=self._life.allow_pickle), objects)
         self._discard()
 

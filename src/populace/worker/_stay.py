@@ -69,6 +69,8 @@ class Stay(Life):
         self._stopping = stopping
         self._in_memory: SegmentId | None = None
         self._segment: Segment | None = None
+        self._stretch: Stretch | None = None
+        self._source: Segment | None = None
         self.claim: Claim | None = claim
         """The claim held; None between two."""
         self.handed: Claim | None = None
@@ -94,15 +96,8 @@ class Stay(Life):
 
     @property
     def stretch(self) -> Stretch:
-        segment = self.segment
-        return Stretch(
-            member=segment.member,
-            generation=segment.generation,
-            start_step=segment.start_step,
-            end_step=segment.end_step,
-            hyperparameters=self._spec.space.active(segment.hyperparameters),
-            evaluate_every=self._spec.evaluate_every,
-        )
+        assert self._stretch is not None, "a stay begins before it trains"
+        return self._stretch
 
     @property
     def init_key(self) -> Key:
@@ -116,7 +111,7 @@ class Stay(Life):
         """
         assert self.claim is not None
         if self.claim.running is not None:
-            self._segment = self.claim.running
+            self._take_up(self.claim.running)
             return True
         while True:
             draft = self._draft(self.claim)
@@ -124,7 +119,7 @@ class Stay(Life):
                 self.claim = None
                 return False
             try:
-                self._segment = self._store.begin(self.claim, draft)
+                self._take_up(self._store.begin(self.claim, draft))
                 return True
             except DonorGone:
                 continue  # the donor has moved on since the snapshot: decide again on a newer one
@@ -133,7 +128,7 @@ class Stay(Life):
         parent = self.segment.parent
         if parent is None or parent == self._in_memory:
             return None
-        source = self._store.segment(parent)
+        source = self._source if self._source is not None and self._source.id == parent else self._store.segment(parent)
         assert source is not None and source.checkpoint is not None, "a parent has a checkpoint"
         return self._checkpoints.get(source.checkpoint)
 
@@ -173,6 +168,17 @@ class Stay(Life):
         """Whether somebody else has trained the member since this stay last did."""
         return claim.newest is None or claim.newest.id != self._in_memory
 
+    def _take_up(self, segment: Segment) -> None:
+        self._segment = segment
+        self._stretch = Stretch(
+            member=segment.member,
+            generation=segment.generation,
+            start_step=segment.start_step,
+            end_step=segment.end_step,
+            hyperparameters=self._spec.space.active(segment.hyperparameters),
+            evaluate_every=self._spec.evaluate_every,
+        )
+
     def _draft(self, claim: Claim) -> Draft | None:
         """Decides; returns the next segment, or None where there is none now."""
         num_steps = min(self._spec.interval, self._spec.steps - claim.steps)
@@ -201,6 +207,7 @@ class Stay(Life):
             return None
         parent = parent_of(decision, newest)
         source = None if parent is None else population.forest.get(parent) or self._store.segment(parent)
+        self._source = source
         return Draft(
             parent=parent,
             donor=decision.donor if isinstance(decision, Exploit) else None,

@@ -50,7 +50,7 @@ def tracked(name: str, thing: object) -> Tracked:
     Raises:
         UsageError: The object is of no kind that can be tracked.
     """
-    if isinstance(thing, Stateful):
+    if type(thing) is not dict and isinstance(thing, Stateful):  # a protocol is slow to ask for
         return _StatefulObject(thing)
     if isinstance(thing, dict | list):
         return _Container(thing)

@@ -1,0 +1,1 @@
+"""Benchmarks: what populace costs beside the training, measured against what was demanded of it."""

@@ -1,0 +1,133 @@
+"""Laws of the snapshot that decisions are taken from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from populace.core import Diverged, Failed, Mode, Population, Status, outcome_of, status_of
+from populace.testing import population_of
+
+scores = st.lists(st.sampled_from([0.0, 1.0, 2.0, math.nan, None]), min_size=1, max_size=9)
+
+
+@given(scores, st.sampled_from(Mode), st.integers(0, 2**70))
+def test_ranking_holds_every_known_member_once(scores: list[float | None], mode: Mode, seed: int) -> None:
+    """Whoever is missing from the ranking can neither be replaced nor copied."""
+    population = population_of(scores, mode=mode, seed=seed)
+    known = [member for member, score in enumerate(scores) if score is not None]
+    assert sorted(population.ranking.tolist()) == known
+    assert population.num_unknown == len(scores) - len(known)
+    ranked = [population.better_P[member] for member in population.ranking]
+    assert ranked == sorted(ranked, reverse=True)
+    for place, member in enumerate(population.ranking):
+        assert population.num_above(int(member)) == place
+        assert all(population.is_above(int(member), int(below)) for below in population.ranking[place + 1 :])
+
+
+@given(scores)
+def test_old_snapshot_does_not_change(scores: list[float | None]) -> None:
+    """A decision recorded against a snapshot must find that snapshot again."""
+    old = population_of(scores)
+    before = old.better_P.copy(), old.latest, len(old.forest)
+    segment = population_of([5.0]).latest[0]
+    new = old.with_ended([replace(segment, generation=3)], 99)
+    assert np.array_equal(old.better_P, before[0], equal_nan=True)
+    assert (old.latest, len(old.forest)) == before[1:]
+    assert new.sequence == 99
+    assert new.latest[0].generation == 3
+
+
+@given(scores)
+def test_empty_population_becomes_any_other(scores: list[float | None]) -> None:
+    """A worker that joins late sees what one that was there from the start sees."""
+    population = population_of(scores)
+    ended = [segment for segment in population.latest if segment is not None]
+    empty = Population.empty(space=population.space, mode=population.mode, seed=0, size=population.size)
+    again = empty.with_ended(ended, population.sequence)
+    for name in ("better_P", "tie_P", "donates_P"):
+        assert np.array_equal(getattr(again, name), getattr(population, name), equal_nan=True)
+    assert again.latest == population.latest
+
+
+def _two_lives() -> Population:
+    first = population_of([1.0, 2.0])
+    second = [replace(s, generation=1, parent=s.id, start_step=1, end_step=2, ended=9) for s in first.latest]
+    return first.with_ended(second[:1], 9)
+
+
+def test_at_generation_shows_everybody_at_one_age() -> None:
+    """In lockstep a member that is ahead must not be seen ahead."""
+    population = _two_lives()
+    assert [s.generation for s in population.latest] == [1, 0]
+    back = population.at_generation(0)
+    assert [s.generation for s in back.latest] == [0, 0]
+    assert back.sequence == max(s.ended for s in back.latest)
+    assert np.array_equal(back.tie_P, population_of([1.0, 2.0]).tie_P)
+    assert population.at_generation(7).latest == population.latest
+
+
+def test_at_progress_shows_everybody_at_one_number_of_weight_steps() -> None:
+    """Whoever has trained longer is compared by what it had at the same age; who was not there yet is unknown."""
+    population = _two_lives()
+    assert [s.end_step for s in population.at_progress(1).latest] == [1, 1]
+    assert population.at_progress(2).latest == population.latest
+    assert population.at_progress(0).num_unknown == 2
+
+
+def test_member_that_cannot_donate_now_cannot_at_an_earlier_progress() -> None:
+    """Its earlier score may be good; but what would be copied is its newest segment, and that diverged."""
+    population = _two_lives()
+    newest = replace(population.latest[0], outcome=Diverged(reason="nan"))
+    then = population.with_ended([newest], 10).at_progress(1)
+    assert then.better_P[0] == 1.0
+    assert not then.can_donate(0)
+    assert then.can_donate(1)
+
+
+def test_collected_checkpoint_cannot_be_copied() -> None:
+    """A good score without its weights is no donor."""
+    population = population_of([1.0, 2.0])
+    collected = population.with_ended([replace(population.latest[1], checkpoint_kept=False)], 9)
+    assert [collected.can_donate(member) for member in range(2)] == [True, False]
+
+
+def test_window_stops_where_the_forest_does() -> None:
+    """A worker that forgot old segments sees a shorter record, not an error."""
+    population = _two_lives()
+    newest = population.latest[0]
+    assert population.window(newest, 5) == [1.0, 1.0]
+    assert replace(population, forest={newest.id: newest}).window(newest, 5) == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("score", "status", "reason"),
+    [
+        (0.5, Status.FINISHED, None),
+        (-math.inf, Status.DIVERGED, "the score is -inf"),
+        (math.nan, Status.DIVERGED, "the score is nan"),
+        (None, Status.DIVERGED, "no score was reported in this segment"),
+    ],
+)
+def test_last_score_names_the_outcome(score: float | None, status: Status, reason: str | None) -> None:
+    """Users read in a table why a member was replaced."""
+    outcome = outcome_of(score)
+    assert status_of(outcome) is status
+    if isinstance(outcome, Diverged):
+        assert outcome.reason == reason
+    assert (status_of(None), status_of(Failed(reason=""))) == (Status.RUNNING, Status.FAILED)
+
+
+def test_values_of_a_segment_follow_from_its_fields() -> None:
+    """Tables, curves and budgets read these everywhere."""
+    segment = replace(population_of([2.5]).latest[0], start_step=10, end_step=14, member_start=6)
+    assert segment.member_end == 10
+    assert (segment.score, segment.better(Mode.MAX), segment.better(Mode.MIN)) == (2.5, 2.5, -2.5)
+    diverged = replace(segment, outcome=Diverged(reason="nan"))
+    assert (diverged.score, diverged.better(Mode.MIN), diverged.can_donate) == (None, -math.inf, False)
+    assert replace(segment, evaluations=()).metrics == {}

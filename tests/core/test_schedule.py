@@ -1,0 +1,120 @@
+"""Laws of schedules: a function of the step that survives being written and read."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from populace._errors import UsageError
+from populace.core import Failed, Piece, Schedule
+from populace.space import Choice, Space, Uniform
+from populace.testing import population_of
+
+values = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+names = st.sampled_from(["lr", "member", "end_step", 'a,"b"', "with\nnewline", " "]) | st.text(min_size=1)
+names = names.filter(lambda name: "\r" not in name)  # the one character that CSV leaves to chance
+hyperparameters = st.dictionaries(names, values, min_size=1, max_size=4)
+
+
+@st.composite
+def schedules(draw: st.DrawFn) -> Schedule:
+    """Schedules of up to five pieces; a name may be missing from some of them."""
+    pieces, step = [], 0
+    for length in draw(st.lists(st.integers(1, 1000), max_size=5)):
+        pieces.append(
+            Piece(
+                start_step=step,
+                end_step=step + length,
+                hyperparameters=draw(hyperparameters),
+                member=draw(st.integers(0, 99)),
+                generation=draw(st.integers(0, 99)),
+            )
+        )
+        step += length
+    return Schedule(tuple(pieces), draw(st.none() | st.integers(0, 2**70)))
+
+
+@given(schedules())
+def test_json_gives_the_schedule_back_exactly(schedule: Schedule) -> None:
+    """A replay from a file must train with the very same floats."""
+    again = Schedule.from_json(schedule.to_json())
+    assert again == schedule
+    assert repr(again) == repr(schedule)
+
+
+@pytest.mark.slow
+@given(schedules())
+def test_csv_gives_everything_but_the_seed_back_exactly(schedule: Schedule) -> None:
+    """A hyperparameter may be called "member", hold a comma, or be missing in one piece."""
+    again = Schedule.from_csv(schedule.to_csv())
+    assert again.pieces == schedule.pieces
+    assert repr([sorted(p.hyperparameters.items()) for p in again]) == repr(
+        [sorted(p.hyperparameters.items()) for p in schedule]
+    )
+    assert again.seed is None
+
+
+@pytest.mark.slow
+@given(schedules())
+def test_schedule_is_a_function_of_the_step(schedule: Schedule) -> None:
+    """Users call it in their own loop; each step has the values it was trained with, and the last ones hold on."""
+    for piece in schedule:
+        assert schedule(piece.start_step) == schedule(piece.end_step - 1) == piece.hyperparameters
+    if len(schedule):
+        assert schedule(schedule.num_steps + 5) == schedule.pieces[-1].hyperparameters
+        assert schedule.num_steps == sum(piece.end_step - piece.start_step for piece in schedule)
+        assert set(schedule.names) == {name for piece in schedule for name in piece.hyperparameters}
+
+
+def test_step_outside_a_schedule_is_refused() -> None:
+    """A negative step is a mistake in the caller's arithmetic."""
+    schedule = Schedule((Piece(start_step=0, end_step=4, hyperparameters={"lr": 0.1}),))
+    with pytest.raises(UsageError, match=r"a schedule of 4 steps has no step -1: steps count from 0"):
+        schedule(-1)
+    with pytest.raises(UsageError, match="a schedule of 0 steps has no step 0"):
+        Schedule(())(0)
+
+
+@pytest.mark.parametrize("ends", [[(0, 2), (3, 4)], [(1, 2)], [(0, 0)], [(0, 4), (2, 6)]])
+def test_pieces_with_a_gap_or_overlap_are_refused(ends: list[tuple[int, int]]) -> None:
+    """A schedule edited by hand must not train some steps with nothing or twice."""
+    with pytest.raises(UsageError, match="must follow one another from step 0, but after step"):
+        Schedule(tuple(Piece(start_step=a, end_step=b, hyperparameters={}) for a, b in ends))
+
+
+HEADER = "start_step,end_step,member,generation"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "lr\n0.1\n", f"{HEADER},lr\n0,2,0\n", f"{HEADER},lr\n0,x,0,0,1\n", f"{HEADER},lr\n0,2,0,0,abc\n"],
+)
+def test_foreign_csv_is_refused(text: str) -> None:
+    """A wrong file is named as such, not as an error deep in a parser."""
+    with pytest.raises(UsageError, match="this is not a schedule written by `populace schedule --csv`"):
+        Schedule.from_csv(text)
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["{", "[]", "{}", '{"pieces": 3}', '{"pieces": [{"start_step": 0}]}', json.dumps({"pieces": [{"lr": 1}]})],
+)
+def test_foreign_json_is_refused(data: str) -> None:
+    """A wrong file is named as such, not as an error deep in a parser."""
+    with pytest.raises(UsageError, match="this is not a schedule written by `populace schedule --json`"):
+        Schedule.from_json(data)
+
+
+def test_schedule_of_an_ancestry_leaves_out_what_was_not_trained_or_not_in_force() -> None:
+    """A failed segment trained nothing; a hyperparameter whose condition did not hold changed nothing."""
+    space = Space.of({"kind": Choice(["sgd", "adam"]), "momentum": Uniform(0, 1, when={"kind": "sgd"})})
+    hyperparameters = [{"kind": "sgd", "momentum": 0.5}, {"kind": "adam", "momentum": 0.5}]
+    sgd, adam = population_of([1.0, 1.0], space=space, hyperparameters=hyperparameters).latest
+    failed = population_of([Failed(reason="boom")], space=space, hyperparameters=hyperparameters).latest[0]
+    assert Schedule.of([failed, sgd], space, 7).pieces[0].hyperparameters == {"kind": "sgd", "momentum": 0.5}
+    schedule = Schedule.of([failed, adam], space, 7)
+    assert schedule(0) == {"kind": "adam"}
+    assert (len(schedule), schedule.seed, schedule.pieces[0].member) == (1, 7, 1)

@@ -1,0 +1,34 @@
+"""Demos tell what they measured, whoever won."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from populace import PopulaceError
+from populace.demos import DEMOS, run_demo
+
+
+def test_unknown_demo_is_refused_with_the_names_there_are():
+    """A typo must not start half a minute of training."""
+    with pytest.raises(PopulaceError, match="digits, quadratic"):
+        run_demo("digit")
+
+
+@pytest.mark.slow
+def test_quadratic_demo_tells_scores_schedule_figures_and_commands(tmp_path):
+    """Everything a reader needs to look further is on the screen, and every file named there exists."""
+    pytest.importorskip("matplotlib")
+    out = io.StringIO()
+    run_demo("quadratic", directory=tmp_path, console=Console(file=out, width=200))
+    text = out.getvalue()
+    for expected in ("random search", "best constant", "oracle schedule", "from step", "populace verify"):
+        assert expected in text
+    figures = [line.strip() for line in text.splitlines() if line.strip().endswith(".png")]
+    assert len(figures) == 2
+    assert all((tmp_path / name.rsplit("/", 1)[1]).exists() for name in figures)
+
+
+def test_every_demo_names_what_it_needs():
+    """A missing package must give the command that installs it, not a traceback."""
+    assert set(DEMOS) == {"digits", "quadratic"}
