@@ -1,7 +1,8 @@
 """Facts: numbers that Population Based Training is known to give on problems that can be computed in a blink.
 
-The expected values were computed independently of this package, from the algorithms' published descriptions. The toy of
-figure 2 in the paper (Jaderberg et al. 2017) and the two greed toys (after PBT-Zoo) are described where they are built.
+Unless a comment says otherwise, the expected values were computed independently of this package, from the algorithms'
+published descriptions. The toy of figure 2 in the paper (Jaderberg et al. 2017) and the two greed toys (after PBT-Zoo)
+are described where they are built.
 """
 
 from __future__ import annotations
@@ -149,8 +150,8 @@ def test_panels_of_figure_2_without_chance(panel: str, alternating: float, synch
 def test_panels_of_figure_2_in_turns(panel: str, mean: float) -> None:
     """The paper's own picture of what PBT is: both exploit and explore are needed to come close to 1.2."""
     scores = [_alternating(PANELS[panel], seed) for seed in range(30)]
-    # Over seeds the standard deviation is 0.008 (0.017 where nothing is copied).
-    assert np.mean(scores) == pytest.approx(mean, abs=0.004 if "PBT" in panel else 0.009)
+    # Over seeds the standard deviation is 0.004 (0.008 where nothing is copied): four standard errors of these means.
+    assert np.mean(scores) == pytest.approx(mean, abs=0.003 if "PBT" in panel else 0.006)
 
 
 @pytest.mark.slow
@@ -159,6 +160,7 @@ def test_panels_of_figure_2_in_lockstep() -> None:
     tie_lags = [_synchronous(TieLags(PANELS["PBT"]), seed) for seed in range(60)]
     seeded = [_synchronous(PANELS["PBT"], seed) for seed in range(60)]
     assert np.mean(tie_lags) == pytest.approx(1.1960, abs=0.002)
+    # Our own rule for ties has no published value: this one was recorded from 300 seeds.
     assert np.mean(seeded) == pytest.approx(1.1950, abs=0.002)
     for scores in (tie_lags, seeded):
         assert np.quantile(scores, 0.05) >= 1.18
@@ -351,7 +353,7 @@ def test_copying_both_beats_copying_half() -> None:
     scores["none"] = _scores(RandomSearch(), 20, seeds)
     expected = {"none": 1.19769, Copy.WEIGHTS: 1.19777, Copy.HYPERPARAMETERS: 1.19858, Copy.BOTH: 1.19933}
     for kind, value in expected.items():
-        # Standard errors over these seeds are below 0.0004.
+        # Wide: over these seeds weights alone give 1.1984, more above the given value than chance explains.
         assert scores[kind].mean() == pytest.approx(value, abs=0.0013), kind
     # That hyperparameters alone beat weights alone takes more seeds to show than a test has time for.
     for kind in ("none", Copy.WEIGHTS, Copy.HYPERPARAMETERS):

@@ -70,7 +70,9 @@ def chapters(
     return found[::-1]
 
 
-def verify_log(spec: RunSpec, segments: Sequence[Segment], story: Sequence[Chapter], *, finished: bool) -> list[Violation]:
+def verify_log(
+    spec: RunSpec, segments: Sequence[Segment], story: Sequence[Chapter], *, finished: bool
+) -> list[Violation]:
     """Returns every law that a log breaks; none for a run as it should be, in whatever state it is.
 
     Args:
@@ -103,7 +105,9 @@ def _check_forest(segments: Sequence[Segment], forest: Mapping[SegmentId, Segmen
         elif parent.ended is None or parent.ended >= s.begun:
             yield _broken("lineage", s, f"began at {s.begun}, before its parent {s.parent} had ended ({parent.ended})")
         elif parent.end_step != s.start_step:
-            yield _broken("weight steps", s, f"starts at {s.start_step}, but its parent {s.parent} ended at {parent.end_step}")
+            yield _broken(
+                "weight steps", s, f"starts at {s.start_step}, but its parent {s.parent} ended at {parent.end_step}"
+            )
         if s.donor is not None and (donor := forest.get(s.donor)) is not None:
             if s.donor.member == s.member:
                 yield _broken("donor", s, "copied itself")
@@ -169,7 +173,9 @@ def _check_retention(spec: RunSpec, segments: Sequence[Segment]) -> Iterator[Vio
     """Nothing that is referred to was collected."""
     ended = [s for s in segments if s.ended is not None]
     newest = {s.member: s for s in sorted(ended, key=lambda s: s.generation)}
-    best = max((s for s in ended if s.score is not None), key=lambda s: (s.better(spec.mode), -(s.ended or 0)), default=None)
+    best = max(
+        (s for s in ended if s.score is not None), key=lambda s: (s.better(spec.mode), -(s.ended or 0)), default=None
+    )
     running = [s for s in segments if s.ended is None]
     needed = kept(newest=newest.values(), best=None if best is None else best.id, running=running)
     for s in ended:

@@ -25,8 +25,8 @@ _Cached = type(functools.lru_cache(lambda: None))
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle is untyped
     def reducer_override(self, obj: object) -> Any:
         if isinstance(obj, _Cached) and not _importable(obj):
-            parameters = obj.cache_parameters()  # type: ignore[attr-defined]  # typeshed hides the class
-            return _cached, (parameters["maxsize"], parameters["typed"], obj.__wrapped__)  # type: ignore[attr-defined]  # as above
+            parameters = obj.cache_parameters()
+            return _cached, (parameters["maxsize"], parameters["typed"], obj.__wrapped__)
         return super().reducer_override(obj)
 
 

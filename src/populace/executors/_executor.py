@@ -15,6 +15,7 @@ from populace.worker import Loop, Trainable
 
 LEASE_S = 60.0
 CHECKPOINTS = "checkpoints"
+SCRATCH = "scratch"
 
 
 @final
@@ -34,6 +35,11 @@ class Job:
         from populace.store import SqliteStore  # not before a run needs it: SQLAlchemy is slow to import
 
         return SqliteStore(self.directory, lease_s=lease_s)
+
+    @property
+    def scratch(self) -> Path:
+        """Where files lie for a moment; what a killed worker leaves there is removed with the folder."""
+        return self.directory / SCRATCH
 
     def checkpoints(self) -> CheckpointStore:
         """Opens the run's checkpoints."""

@@ -29,6 +29,7 @@ class Inline(Executor):
                 pause=time.sleep,
                 holding=lambda _: watch(),
                 stopping=stopping,
+                scratch=job.scratch,
             ).run()
         finally:
             store.close()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, final
 
 from populace._errors import UsageError
@@ -22,8 +23,11 @@ from populace.worker import STATE_NAME, Life, Loop, Member, Stretch, Trainable, 
 class Replayed:
     """A model trained along a schedule."""
 
-    def __init__(self, blob: bytes, evaluations: list[Evaluation], *, allow_pickle: bool) -> None:
+    def __init__(
+        self, blob: bytes, evaluations: list[Evaluation], like: Mapping[str, object], *, allow_pickle: bool
+    ) -> None:
         self._blob = blob
+        self._like = like
         self._allow_pickle = allow_pickle
         self.evaluations = evaluations
         """All that was measured."""
@@ -49,7 +53,7 @@ class Replayed:
         if objects:
             restore_into(self._blob, objects, allow_pickle=self._allow_pickle)
             return None
-        state = unpack(self._blob, allow_pickle=self._allow_pickle)
+        state = unpack(self._blob, like=self._like, allow_pickle=self._allow_pickle)
         held = state.get(STATE_NAME)
         return held[STATE_NAME] if isinstance(held, dict) and set(state) == set(held) == {STATE_NAME} else state
 
@@ -85,7 +89,7 @@ def replay(
         raise UsageError(
             "the function returned before the loop ended: let `for step in member` run out, without break or return"
         )
-    return Replayed(life.blob, life.evaluations, allow_pickle=allow_pickle)
+    return Replayed(life.blob, life.evaluations, life.like, allow_pickle=allow_pickle)
 
 
 @final
@@ -103,6 +107,8 @@ class _Replay(Life):
         self._allow_pickle = allow_pickle
         self.evaluations: list[Evaluation] = []
         self.blob: bytes | None = None
+        self.like: Mapping[str, object] = {}
+        self._names = {name for piece in pieces for name in piece.hyperparameters}
 
     @property
     def seed(self) -> int:
@@ -113,8 +119,16 @@ class _Replay(Life):
         return self._metric
 
     @property
+    def names(self) -> Collection[str]:
+        return self._names
+
+    @property
     def allow_pickle(self) -> bool:
         return self._allow_pickle
+
+    @property
+    def scratch(self) -> Path | None:
+        return None
 
     @property
     def stretch(self) -> Stretch:
@@ -144,6 +158,7 @@ class _Replay(Life):
             return True
         last = self._pieces[0]
         label = {"member": last.member, "generation": last.generation}
-        self.blob = b"".join(pack(save(), label=label, allow_pickle=self._allow_pickle))
+        self.like = save()
+        self.blob = b"".join(pack(self.like, label=label, allow_pickle=self._allow_pickle))
         written()
         return False

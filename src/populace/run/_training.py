@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,13 +11,13 @@ from typing import cast, final
 from populace._errors import RunExists, RunFailed, RunInterrupted
 from populace.checkpoints import LocalCheckpoints
 from populace.core import RunSpec
-from populace.executors import CHECKPOINTS, Executor, Job
+from populace.executors import CHECKPOINTS, SCRATCH, Executor, Job
 from populace.run._callbacks import Callback, Callbacks
 from populace.run._display import Display
 from populace.run._interrupt import Interrupts
 from populace.run._result import Result
 from populace.run._watch import Watch
-from populace.store import RunLock, RunStatus, SqliteStore, Store
+from populace.store import RunLock, RunState, RunStatus, SqliteStore, Store
 from populace.worker import Loop, Trainable
 
 
@@ -113,17 +114,30 @@ class Training:
                 f"everything is saved. "
                 f"Resume with: {self._resume_hint}"
             )
-        if len(state.retired) == self._spec.population:
-            message = "every member was given up after its code failed; `populace show` tells why"
-            store.end(RunStatus.FAILED, message)
-            raise RunFailed(message)
+        failure = _failure(self._spec, state)
+        if failure is not None:
+            store.end(RunStatus.FAILED, failure)
+            raise RunFailed(failure)
         store.end(RunStatus.FINISHED)
 
     def _sweep(self, store: Store) -> None:
         """Removes what a crash may have left; nobody is at work while the run's lock is held and no worker lives."""
         store.collect()
+        shutil.rmtree(self._directory / SCRATCH, ignore_errors=True)
         with suppress(FileNotFoundError):
             LocalCheckpoints(self._directory / CHECKPOINTS).sweep(store.referenced())
+
+
+def _failure(spec: RunSpec, state: RunState) -> str | None:
+    """Returns why a run whose members are all done has found nothing; None for one that has."""
+    if len(state.retired) == spec.population:
+        return "every member was given up after its code failed; `populace show` tells why"
+    if state.best is None:
+        return (
+            f"no member has reported a finite {spec.metric or 'score'}: check what is reported, and the upper bounds of "
+            "the search space"
+        )
+    return None
 
 
 def continued(directory: Path, asked: RunSpec, *, force: bool) -> RunSpec:

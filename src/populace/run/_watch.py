@@ -43,6 +43,8 @@ class Watch:
         """Looks for news now."""
         while True:
             events = self._store.events(self._after, _PAGE)
+            # One query instead of two per segment: the supervisor shares its cores with the workers.
+            ended = {s.id: s for s in self._store.snapshot(self._after).ended} if events else {}
             for event in events:
                 self._after = event.sequence
                 if event.kind in (EventKind.FAILURE, EventKind.LOST, EventKind.GIVEN_UP, EventKind.RETIRED):
@@ -51,7 +53,8 @@ class Watch:
                 elif event.kind in (EventKind.BEGUN, EventKind.PUBLISHED):
                     assert event.member is not None
                     assert event.generation is not None
-                    segment = self._store.segment(SegmentId(event.member, event.generation))
+                    id = SegmentId(event.member, event.generation)
+                    segment = ended.get(id) or self._store.segment(id)
                     assert segment is not None, "an event names its segment"
                     if event.kind is EventKind.PUBLISHED:
                         self._callbacks.each(lambda c, s=segment: c.on_segment(s), "on_segment")  # type: ignore[misc]  # as above

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import operator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,9 +77,14 @@ class Key:
 
 def _number(part: int | str) -> int:
     if isinstance(part, str):
-        # 32 bits would be too few: two names of a space would soon share a stream. The top bit keeps words and
-        # integers apart.
-        return int.from_bytes(hashlib.sha256(part.encode()).digest()[:8]) | 1 << 63
+        return _word(part)
     if not 0 <= part < 2**32:
         raise UsageError(f"an integer in a key's path must be in [0, 2**32), but got {part}: use a word for the rest")
     return operator.index(part)
+
+
+@lru_cache(maxsize=1024)
+def _word(word: str) -> int:
+    # 32 bits would be too few: two names of a space would soon share a stream. The top bit keeps words and integers
+    # apart.
+    return int.from_bytes(hashlib.sha256(word.encode()).digest()[:8]) | 1 << 63

@@ -6,18 +6,24 @@ bound hyperparameter is written again after every load and then compared with wh
 A hyperparameter is bound to every tracked optimiser whose parameter groups have an entry of its name (`lr`, `momentum`,
 `weight_decay` ...), and `beta1`, `beta2` to the entries of `betas`. With several optimisers, `NAME.lr` is bound to the
 one tracked as NAME alone.
+
+A learning-rate scheduler multiplies the rate that it found at its start, and its saved state carries the donor's. With
+one, the hyperparameter is that rate at the start, and what the scheduler has made of it so far is kept as a factor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, final, runtime_checkable
 
 from populace._errors import StateMismatch, UsageError
-from populace.space import Hyperparameters, Value
+from populace.space import Value
 
 _BETAS = {"beta1": 0, "beta2": 1}
+_START = "initial_lr"  # where torch's schedulers keep the rate that they multiply
+_TENSOR_PRECISION = 1e-6
 
 
 @runtime_checkable
@@ -25,6 +31,21 @@ class Optimiser(Protocol):
     """An optimiser in torch's sense: its hyperparameters live in parameter groups."""
 
     param_groups: Sequence[MutableMapping[str, Any]]
+
+
+@runtime_checkable
+class Scheduler(Protocol):
+    """A learning-rate scheduler in torch's sense."""
+
+    optimizer: object
+    base_lrs: list[Any]
+
+
+@runtime_checkable
+class _Fillable(Protocol):
+    """A tensor, which compiled optimiser steps hold on to: its content may change, the object may not."""
+
+    def fill_(self, value: Any, /) -> object: ...
 
 
 @final
@@ -41,30 +62,70 @@ class Binding:
     entry: str
     """The entry of the parameter groups."""
 
-    def apply(self, value: Value) -> None:
+    def apply(self, value: Value, tracked: Iterable[object] = ()) -> None:
         """Writes a value into every group and reads it back.
 
+        Args:
+            value: The value.
+            tracked: All tracked objects, the optimiser's schedulers among them.
+
         Raises:
-            StateMismatch: The optimiser holds something else afterwards.
+            StateMismatch: The optimiser refuses it, or holds something else afterwards.
+            UsageError: A scheduler that is not tracked would undo it.
         """
-        for group in self.optimiser.param_groups:
-            if self.entry in _BETAS:
-                betas = list(group["betas"])
-                betas[_BETAS[self.entry]] = value
-                group["betas"] = tuple(betas)
-            else:
-                # The optimiser's own type is kept: capturable ones hold tensors.
-                group[self.entry] = value if _is_plain(group[self.entry]) else type(group[self.entry])(value)
-        held = [_entry(group, self.entry) for group in self.optimiser.param_groups]
-        if any(float(other) != float(value) for other in held if isinstance(value, int | float)):
+        try:
+            held = [self._write(group, value) for group in self.optimiser.param_groups]
+        except Exception as error:
             raise StateMismatch(
-                f"hyperparameter {self.hyperparameter!r} was set to {value!r}, but {self.owner}.{self.entry} reads {held}: "
+                f"hyperparameter {self.hyperparameter!r} cannot be set: {self.owner}.{self.entry} refuses {value!r} "
+                f"({type(error).__name__}: {error}); rename the hyperparameter and apply it in your loop"
+            ) from error
+        if any(not _same(other, wanted) for other, wanted in held):
+            shown = [other for other, _ in held]
+            raise StateMismatch(
+                f"hyperparameter {self.hyperparameter!r} was set to {value!r}, but {self.owner}.{self.entry} reads {shown}: "
                 f"the optimiser overrides it; rename the hyperparameter and apply it in your loop"
             )
+        if self.entry == "lr" and any(_START in group for group in self.optimiser.param_groups):
+            self._tell_schedulers(value, tracked)
+
+    def _write(self, group: MutableMapping[str, Any], value: Value) -> tuple[object, object]:
+        """Writes a value into a group; returns what the group holds then, and what it should hold."""
+        wanted: object = value
+        if self.entry in _BETAS:
+            betas = list(group["betas"])
+            betas[_BETAS[self.entry]] = value
+            group["betas"] = tuple(betas)
+            return group["betas"][_BETAS[self.entry]], wanted
+        if self.entry == "lr" and _START in group:
+            start = float(group[_START])
+            if start != 0 and not _same(group[_START], value):
+                wanted = float(value) * (float(group["lr"]) / start)  # type: ignore[arg-type]  # a rate is a number
+                _put(group, _START, value)
+                _put(group, "lr", wanted)
+            else:
+                wanted = group["lr"]
+            return group["lr"], wanted
+        _put(group, self.entry, value)
+        return group[self.entry], wanted
+
+    def _tell_schedulers(self, value: Value, tracked: Iterable[object]) -> None:
+        schedulers = [thing for thing in tracked if isinstance(thing, Scheduler) and thing.optimizer is self.optimiser]
+        if not schedulers:
+            raise UsageError(
+                f"{self.owner!r} has a learning-rate scheduler that would undo hyperparameter {self.hyperparameter!r} and "
+                f"lose its own state: track it too, as in member.track({self.owner}={self.owner}, scheduler=scheduler)"
+            )
+        for scheduler in schedulers:
+            scheduler.base_lrs = [value for _ in scheduler.base_lrs]
 
 
-def bindings(objects: Mapping[str, object], hyperparameters: Hyperparameters) -> list[Binding]:
+def bindings(objects: Mapping[str, object], names: Collection[str]) -> list[Binding]:
     """Returns which hyperparameters live in which tracked optimisers.
+
+    Args:
+        objects: What is tracked.
+        names: The names of all hyperparameters.
 
     Raises:
         UsageError: An optimiser's groups hold different values of a bound hyperparameter, so that one value would undo
@@ -74,12 +135,12 @@ def bindings(objects: Mapping[str, object], hyperparameters: Hyperparameters) ->
     for owner, thing in objects.items():
         if type(thing) is dict or not isinstance(thing, Optimiser):  # a protocol is slow to ask for
             continue
-        for name in hyperparameters:
+        for name in names:
             entry = name.removeprefix(f"{owner}.")
             holder = "betas" if entry in _BETAS else entry
             if "." in entry or not all(holder in group for group in thing.param_groups):
                 continue
-            if f"{owner}.{entry}" in hyperparameters and name == entry:
+            if f"{owner}.{entry}" in names and name == entry:
                 continue  # the more particular name wins
             held = {repr(_entry(group, entry)) for group in thing.param_groups}
             if len(held) > 1:
@@ -95,5 +156,15 @@ def _entry(group: Mapping[str, Any], entry: str) -> Any:
     return group["betas"][_BETAS[entry]] if entry in _BETAS else group[entry]
 
 
-def _is_plain(value: object) -> bool:
-    return isinstance(value, bool | int | float | str) or value is None
+def _put(group: MutableMapping[str, Any], entry: str, value: object) -> None:
+    held = group[entry]
+    if isinstance(held, _Fillable):
+        held.fill_(value)
+    else:
+        group[entry] = value
+
+
+def _same(held: object, wanted: object) -> bool:
+    if isinstance(held, _Fillable) and isinstance(wanted, int | float):
+        return math.isclose(float(held), wanted, rel_tol=_TENSOR_PRECISION)  # type: ignore[arg-type]  # of one number
+    return bool(held == wanted)

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import final
 
 from populace.core import Evaluation
@@ -60,8 +61,18 @@ class Life(ABC):
 
     @property
     @abstractmethod
+    def names(self) -> Collection[str]:
+        """The names of all hyperparameters, those included whose condition does not hold now."""
+
+    @property
+    @abstractmethod
     def allow_pickle(self) -> bool:
         """Whether checkpoints may hold pickles."""
+
+    @property
+    @abstractmethod
+    def scratch(self) -> Path | None:
+        """Where files may lie while a checkpoint is written or read; None: where the system keeps such files."""
 
     @abstractmethod
     def checkpoint(self) -> bytes | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, SupportsFloat, final
 
-from populace._errors import UsageError
+from populace._errors import StateMismatch, UsageError
 from populace.checkpoints import needs_template, unpack
 from populace.core import Evaluation
 from populace.space import Key, Value
@@ -38,8 +38,10 @@ class Member:
         self._bindings: list[Binding] = []
         self._blob = life.checkpoint()
         self._needs_template = self._blob is not None and needs_template(self._blob)
+        self._saved_names: set[str] = set()
         self._evaluations: list[Evaluation] = []
         self._step: int | None = None
+        self._has_ended = False
 
     @property
     def id(self) -> int:
@@ -115,10 +117,10 @@ class Member:
         for name, thing in objects.items():
             if name in self._things:
                 raise UsageError(f"every tracked object has its own name, but {name!r} was tracked before")
-            self._tracked[name] = tracked(name, thing)
+            self._tracked[name] = tracked(name, thing, self._life.scratch)
             self._things[name] = thing
         # Before the load: what the user has built tells whether one value fits all groups.
-        bound = bindings(objects, self._life.stretch.hyperparameters)
+        bound = bindings(objects, self._life.names)
         if self._blob is not None:
             self._load(self._blob, objects)
         self._bindings += bound
@@ -126,12 +128,9 @@ class Member:
 
     def __iter__(self) -> Iterator[int]:
         """Yields the number of steps that the weights have seen before each turn."""
-        if not self._tracked:
-            raise UsageError(
-                "the loop has nothing to save: call member.track(model=model, opt=opt) with what holds the state before "
-                "`for step in member`"
-            )
+        self._check_loop()
         self._blob = None
+        self._apply()
         while True:
             stretch = self._life.stretch
             for step in range(stretch.start_step, stretch.end_step):
@@ -139,12 +138,28 @@ class Member:
                 yield step
             evaluations, self._evaluations = self._evaluations, []
             if not self._life.finish(evaluations, lambda: as_tree(self._tracked), self._discard):
+                self._has_ended = True
                 return
             blob = self._life.checkpoint()
             if blob is not None:
                 self._needs_template = needs_template(blob)
                 self._load(blob, self._things)
             self._apply()
+
+    def _check_loop(self) -> None:
+        """Refuses a loop that would lose state."""
+        if self._step is not None:
+            raise UsageError("`for step in member` runs once per call of the function, but it was begun again: return instead")
+        if not self._tracked:
+            raise UsageError(
+                "the loop has nothing to save: call member.track(model=model, opt=opt) with what holds the state before "
+                "`for step in member`"
+            )
+        lost = self._saved_names - set(self._tracked)
+        if lost:
+            raise StateMismatch(
+                f"the checkpoint holds {', '.join(sorted(lost))}, which is not tracked: track the same objects in every call"
+            )
 
     def report(self, score: SupportsFloat | Mapping[str, SupportsFloat]) -> None:
         """Reports what was measured after the current step: a number, or several by name.
@@ -156,6 +171,8 @@ class Member:
             TypeError: A value is not a number.
             UsageError: The run's metric is not among the names.
         """
+        if self._has_ended:
+            raise UsageError("a report belongs to a step, but the loop has ended: call `report` inside `for step in member`")
         if isinstance(score, Mapping):
             metrics = {str(name): self._number(str(name), value) for name, value in score.items()}
             value = metrics[self._score_name(metrics)]
@@ -192,13 +209,16 @@ class Member:
 
     def _load(self, blob: bytes, objects: Mapping[str, object]) -> None:
         like = as_tree(self._tracked) if self._needs_template else None
-        load_into(self._tracked, unpack(blob, like=like, allow_pickle=self._life.allow_pickle), objects)
+        state = unpack(blob, like=like, allow_pickle=self._life.allow_pickle)
+        self._saved_names = set(state)
+        load_into(self._tracked, state, objects)
         self._discard()
 
     def _apply(self) -> None:
+        active = self._life.stretch.hyperparameters
         for binding in self._bindings:
-            if binding.hyperparameter in self._life.stretch.hyperparameters:
-                binding.apply(self._life.stretch.hyperparameters[binding.hyperparameter])
+            if binding.hyperparameter in active:
+                binding.apply(active[binding.hyperparameter], self._things.values())
 
     def _discard(self) -> None:
         for thing in self._tracked.values():

@@ -7,14 +7,19 @@ nothing needs), then decide on a fresh snapshot, begin (the decision and its num
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import final
 
-from populace._errors import DonorGone, RunFailed
+from populace._errors import DonorGone, RunFailed, StoreError
 from populace.checkpoints import CheckpointStore, pack
 from populace.core import (
+    Decision,
     Evaluation,
     Exploit,
+    Population,
     Retire,
     RunSpec,
     Segment,
@@ -46,6 +51,7 @@ class Stay(Life):
             end. If it is the same member again, the stay goes on in place.
         holding: Told whenever a segment has been published.
         stopping: Whether to release the member at the next ready point.
+        scratch: Where files may lie for a moment; None: where the system keeps such files.
     """
 
     def __init__(
@@ -59,6 +65,7 @@ class Stay(Life):
         next_claim: Callable[[int], Claim | None],
         holding: Callable[[Claim | None], None],
         stopping: Callable[[], bool],
+        scratch: Path | None,
     ) -> None:
         self._spec = spec
         self._store = store
@@ -67,6 +74,7 @@ class Stay(Life):
         self._next_claim = next_claim
         self._holding = holding
         self._stopping = stopping
+        self._scratch = scratch
         self._in_memory: SegmentId | None = None
         self._segment: Segment | None = None
         self._stretch: Stretch | None = None
@@ -75,6 +83,8 @@ class Stay(Life):
         """The claim held; None between two."""
         self.handed: Claim | None = None
         """The claim on another member to go on with."""
+        self.broken: StoreError | RunFailed | None = None
+        """What ended the stay from outside the user's code, which may have caught it on its way."""
 
     @property
     def seed(self) -> int:
@@ -85,12 +95,20 @@ class Stay(Life):
         return self._spec.metric
 
     @property
+    def names(self) -> Collection[str]:
+        return list(self._spec.space)
+
+    @property
     def allow_pickle(self) -> bool:
         return self._spec.allow_pickle
 
     @property
+    def scratch(self) -> Path | None:
+        return self._scratch
+
+    @property
     def segment(self) -> Segment:
-        """The running segment."""
+        """The running segment; after the stay, its last one."""
         assert self._segment is not None, "a stay begins before it trains"
         return self._segment
 
@@ -128,41 +146,58 @@ class Stay(Life):
         parent = self.segment.parent
         if parent is None or parent == self._in_memory:
             return None
-        source = self._source if self._source is not None and self._source.id == parent else self._store.segment(parent)
-        assert source is not None and source.checkpoint is not None, "a parent has a checkpoint"
-        return self._checkpoints.get(source.checkpoint)
+        known = self._source is not None and self._source.id == parent
+        with self._marked():
+            source = self._source if known else self._store.segment(parent)
+            assert source is not None and source.checkpoint is not None, "a parent has a checkpoint"
+            return self._checkpoints.get(source.checkpoint)
 
     def finish(self, evaluations: Sequence[Evaluation], save: Callable[[], State], written: Callable[[], None]) -> bool:
-        assert self.claim is not None
         segment = self.segment
         label = {"member": segment.member, "generation": segment.generation}
         chunks = pack(save(), label=label, allow_pickle=self._spec.allow_pickle)
-        digest = self._checkpoints.put(chunks)
-        written()
-        ending = Ending(
-            generation=segment.generation,
-            outcome=outcome_of(evaluations[-1].score if evaluations else None),
-            evaluations=evaluations,
-            checkpoint=digest,
-            checkpoint_bytes=sum(memoryview(chunk).nbytes for chunk in chunks),
-        )
+        with self._marked():
+            digest = self._checkpoints.put(chunks)
+            written()
+            ending = Ending(
+                generation=segment.generation,
+                outcome=outcome_of(evaluations[-1].score if evaluations else None),
+                evaluations=evaluations,
+                checkpoint=digest,
+                checkpoint_bytes=sum(memoryview(chunk).nbytes for chunk in chunks),
+            )
+            return self._publish(ending)
+
+    def _publish(self, ending: Ending) -> bool:
+        """Publishes the running segment; returns whether this stay goes on with a next one."""
+        assert self.claim is not None
         published = self._store.publish(self.claim, ending)
-        self._in_memory, self._segment = segment.id, None
+        self._in_memory = published.segment.id
+        self.claim = published.claim
         for gone in published.collected:
             self._checkpoints.delete(gone)
-        self.claim = published.claim
         self._holding(self.claim)
         if self.claim is not None and self._stopping():
             self._store.release(self.claim)
             self.claim = None
             return False
         if self.claim is None:
-            claim = None if published.stopping else self._next_claim(segment.member)
-            if claim is None or claim.member != segment.member or self._moved_on(claim):
+            member = published.segment.member
+            claim = None if published.stopping else self._next_claim(member)
+            if claim is None or claim.member != member or self._moved_on(claim):
                 self.handed = claim
                 return False
             self.claim = claim
         return self.begin()
+
+    @contextmanager
+    def _marked(self) -> Iterator[None]:
+        """Remembers what went wrong with the run itself: inside the user's loop, the user's code may catch it."""
+        try:
+            yield
+        except (StoreError, RunFailed) as error:
+            self.broken = error
+            raise
 
     def _moved_on(self, claim: Claim) -> bool:
         """Whether somebody else has trained the member since this stay last did."""
@@ -198,7 +233,7 @@ class Stay(Life):
         population = self._view.before(generation)
         if population.num_unknown == 0 and not any(map(math.isfinite, population.better_P)):
             self._check_hope(newest)
-        decision = decide(population, claim.member, self._spec.policy, decision_key(self._spec.seed, claim.member, generation))
+        decision = self._decide(population, claim.member, generation)
         if isinstance(decision, Wait):
             self._store.release(claim)
             return None
@@ -217,6 +252,15 @@ class Stay(Life):
             why=decision.why,
             snapshot=population.sequence,
         )
+
+    def _decide(self, population: Population, member: int, generation: int) -> Decision:
+        """Asks the policy, which may hold a user's function. It is pure: what it raises now it would raise again."""
+        key = decision_key(self._spec.seed, member, generation)
+        try:
+            return decide(population, member, self._spec.policy, key)
+        except Exception as error:
+            told = "".join(traceback.format_exception(error)).rstrip()
+            raise RunFailed(f"the policy could not decide on member {member}, generation {generation}:\n{told}") from error
 
     def _check_hope(self, newest: Segment) -> None:
         """Stops a run in which nobody has ever had a finite score: there is nothing to select."""

@@ -44,8 +44,13 @@ class Tracked(ABC):
         """Frees what `save` left behind, once the checkpoint is written."""
 
 
-def tracked(name: str, thing: object) -> Tracked:
+def tracked(name: str, thing: object, scratch: Path | None = None) -> Tracked:
     """Returns how an object's state is taken and put back.
+
+    Args:
+        name: The name under which it is tracked, for messages.
+        thing: The object.
+        scratch: Where files may lie for a moment; None: where the system keeps such files.
 
     Raises:
         UsageError: The object is of no kind that can be tracked.
@@ -59,7 +64,7 @@ def tracked(name: str, thing: object) -> Tracked:
     if isinstance(thing, np.random.Generator):
         return _Generator(thing)
     if isinstance(thing, tuple) and len(thing) == 2 and all(callable(part) for part in thing):
-        return _Directory(*thing)
+        return _Directory(*thing, scratch)
     raise UsageError(
         f"`track` takes an object with state_dict and load_state_dict, a dict or list that holds the state, a numpy array "
         f"or generator, or a pair (save, load) of functions of a directory, but got {name}={type(thing).__qualname__}: "
@@ -133,12 +138,15 @@ class _Generator(Tracked):
 class _Directory(Tracked):
     """A pair of the user's functions that save to and load from a directory."""
 
-    def __init__(self, save: Callable[[Path], object], load: Callable[[Path], object]) -> None:
+    def __init__(
+        self, save: Callable[[Path], object], load: Callable[[Path], object], scratch: Path | None
+    ) -> None:
         self._save, self._load = save, load
+        self._scratch = scratch
         self._made: list[Path] = []
 
     def save(self) -> object:
-        directory = Path(tempfile.mkdtemp(prefix="populace-save-"))
+        directory = Path(tempfile.mkdtemp(prefix="populace-save-", dir=self._made_scratch()))
         self._made.append(directory)
         self._save(directory)
         return Files(directory)
@@ -146,13 +154,18 @@ class _Directory(Tracked):
     def load(self, state: object) -> None:
         if not isinstance(state, SavedFiles):
             raise StateMismatch(f"a pair (save, load) is tracked, but the checkpoint holds a {type(state).__name__}")
-        with tempfile.TemporaryDirectory(prefix="populace-load-") as directory:
+        with tempfile.TemporaryDirectory(prefix="populace-load-", dir=self._made_scratch()) as directory:
             state.extract(directory)
             self._load(Path(directory))
 
     def discard(self) -> None:
         while self._made:
             shutil.rmtree(self._made.pop(), ignore_errors=True)
+
+    def _made_scratch(self) -> Path | None:
+        if self._scratch is not None:
+            self._scratch.mkdir(parents=True, exist_ok=True)
+        return self._scratch
 
 
 def as_tree(objects: Mapping[str, Tracked]) -> dict[str, object]:

@@ -39,7 +39,10 @@ class View:
 
     def _fill(self, generation: int) -> None:
         """Loads the ancestors that the policy looks at and that ended before this worker first looked."""
-        policy, forest, start = self._spec.policy, dict(self._population.forest), len(self._population.forest)
+        policy = self._spec.policy
+        if not (self._spec.synchronous or policy.memory or policy.needs_history):
+            return
+        forest, start = dict(self._population.forest), len(self._population.forest)
 
         def get(id: SegmentId) -> Segment | None:
             if id not in forest:
