@@ -24,9 +24,9 @@ HEAVY = ["sqlalchemy", "scipy", "matplotlib", "torch", "jax", "ray", "rich", "ty
 ROOT_NAMES = {
     *("tune", "resume", "replay", "Trainable", "Member", "Result", "Schedule"),
     *("PBT", "RandomSearch", "Truncation", "TTest", "BinaryTournament", "NoExploit"),
-    *("Perturb", "Resample", "Mixture"),
+    *("Perturb", "Resample", "Mixture", "NoExplore", "Guard"),
     *("Uniform", "LogUniform", "IntUniform", "LogIntUniform", "Choice", "Ordinal", "Constant", "Complement"),
-    *("Key", "Inline", "Processes", "PopulaceError"),
+    *("Key", "Space", "Inline", "Processes", "Callback", "PopulaceError"),
 }
 
 

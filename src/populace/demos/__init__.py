@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from populace._errors import MissingExtra, UsageError
+from populace.demos._run import DEMOS, run_demo
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from populace.demos._digits_task import DIGITS_SPACE, Digits
     from populace.demos._figure2 import (
         FIGURE2_INITIAL,
@@ -53,35 +48,6 @@ _HOMES = {
     "_quadratic_task": ("NoisyQuadratic", "QUADRATIC_SPACE", "best_constant", "oracle_schedule"),
     "_triangle": ("TriangleWave", "TRIANGLE_SPACE"),
 }
-
-DEMOS = {"digits": ("sklearn", "matplotlib"), "quadratic": ("matplotlib",)}
-"""The demos, and the packages that each needs."""
-
-
-def run_demo(name: str, *, directory: str | Path = "runs", seed: int = 0, console: Console | None = None) -> None:
-    """Runs a demo: PBT and random search from the same start, and what came of them.
-
-    Args:
-        name: One of `DEMOS`.
-        directory: Where run folders and figures go.
-        seed: Root of all randomness.
-        console: Where the story is told; None is the terminal.
-
-    Raises:
-        UsageError: There is no such demo.
-        MissingExtra: It needs a package that is not installed.
-    """
-    from rich.console import Console
-
-    if name not in DEMOS:
-        raise UsageError(f"a demo is one of {', '.join(DEMOS)}, but got {name!r}")
-    missing = [package for package in DEMOS[name] if importlib.util.find_spec(package) is None]
-    if missing:
-        raise MissingExtra(f'the {name} demo needs {" and ".join(missing)}: pip install "populace[demo]"')
-    module = importlib.import_module(f"populace.demos._{name}")
-    run = getattr(module, f"run_{name}")
-    stem = f"demo-{name}-{datetime.now():%Y%m%d-%H%M%S}"
-    run(directory=Path(directory), seed=seed, stem=stem, console=console or Console())
 
 
 def __getattr__(name: str) -> object:

@@ -40,7 +40,8 @@ class PlainLines(Display):
         self._next = self._now() + self._pause_s
 
     def note(self, text: str) -> None:
-        print(f"populace: {text}", file=self._stream, flush=True)
+        self._stream.write(f"populace: {text}\n")
+        self._stream.flush()
 
     def begun(self, segment: Segment) -> None:
         assert self._board is not None, "a run starts before its segments"

@@ -124,7 +124,9 @@ def read_settings(file: Path | None, overrides: Mapping[str, object]) -> RunSett
     try:
         return RunSettings.model_validate(held)
     except ValidationError as error:
-        raise UsageError(_told(error, "the command line" if file is None else str(file))) from error
+        at = error.errors()[0]["loc"][0]
+        source = "the command line" if file is None or overrides.get(str(at)) is not None else str(file)
+        raise UsageError(_told(error, source)) from error
 
 
 def arguments_of(settings: RunSettings) -> dict[str, Any]:
@@ -133,13 +135,11 @@ def arguments_of(settings: RunSettings) -> dict[str, Any]:
     Raises:
         UsageError: `population`, `steps` or the space is missing, or a table breaks a rule.
     """
-    for name in ("population", "steps", "space"):
-        if not getattr(settings, name):
-            remedy = (
-                "write [space] with a dimension per line" if name == "space" else f"write {name} = 16, or give --{name}"
-            )
-            if name == "space" or getattr(settings, name) is None:
-                raise UsageError(f"a run needs `{name}`, but the settings hold none: {remedy}")
+    for name in ("population", "steps"):
+        if getattr(settings, name) is None:
+            raise UsageError(f"a run needs `{name}`, but the settings hold none: write {name} = 16, or give --{name}")
+    if not settings.space:
+        raise UsageError("a run needs a space, but the settings hold none: write [space] with a dimension per line")
     tables = {"space", "policy", "executor", "callbacks"}
     plain = {name: getattr(settings, name) for name in RunSettings.model_fields if name not in tables}
     return {

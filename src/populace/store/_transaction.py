@@ -227,7 +227,9 @@ class Transaction:
             assert previous is not None, "generations have no gaps"
             candidates.append(base_of(segment_from_row(previous)))
         better = segment.better(self.limits.mode)
-        if isinstance(segment.outcome, Finite) and (self.run["best_better"] is None or self.run["best_better"] < better):
+        if isinstance(segment.outcome, Finite) and (
+            self.run["best_better"] is None or self.run["best_better"] < better
+        ):
             self.sql.write(q.NEW_BEST, better=better, **segment.id._asdict())
             candidates.append(best_of(self.run))
         return self.collect(candidates)
