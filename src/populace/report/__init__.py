@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from populace._errors import MissingExtra
+from populace._errors import MissingExtra as _MissingExtra
 from populace.report._curves import Band, best_so_far
 
 if TYPE_CHECKING:
@@ -49,5 +49,5 @@ def __getattr__(name: str) -> object:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "matplotlib":
             raise
-        raise MissingExtra('figures need matplotlib: pip install "populace[plot]"') from error
+        raise _MissingExtra('figures need matplotlib: pip install "populace[plot]"') from error
     return getattr(module, name)
