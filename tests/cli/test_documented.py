@@ -64,6 +64,7 @@ def test_every_option_of_tune_can_be_given_on_the_command_line():
     assert [names - options for names in wanted if names - options] == []
 
 
+@pytest.mark.slow
 def test_help_loads_nothing_heavy():
     """Help that takes two seconds is not asked for twice."""
     code = (

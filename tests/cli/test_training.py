@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -53,7 +54,7 @@ def test_unknown_option_names_the_nearest(invoke):
     """Most unknown options are typing mistakes."""
     result = invoke("run", "a.py:f", "--polulation", "3")
     assert result.exit_code == 2
-    assert "--population" in result.stderr
+    assert "--population" in re.sub(r"\x1b\[[0-9;]*m", "", result.stderr)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,9 @@ def test_failing_code_fails_the_command(invoke, place, tmp_path):
     result = invoke("run", f"{place.code}:breaks", "-c", place.settings, "-d", tmp_path)
     assert result.exit_code == 1
     assert "RuntimeError: no data here" in result.stderr
+    shown = invoke("show", "-d", tmp_path)
+    assert re.search(r"status +failed: every member failed", shown.stdout)
+    assert "RuntimeError: no data here\n" in shown.stdout
 
 
 def test_options_win_over_the_file(invoke, place, tmp_path):
@@ -92,11 +96,10 @@ def test_options_win_over_the_file(invoke, place, tmp_path):
 
 def test_resume_honours_new_limits(invoke, place, tmp_path):
     """A run that looks good is given more steps."""
-    words = ["run", f"{place.code}:Climb", "-c", place.settings, "-d", tmp_path, "--name", "x"]
-    assert invoke(*words).exit_code == 0
-    result = invoke("resume", "x", "-d", tmp_path, "--steps", 10, "--inline")
+    shutil.copytree(place.runs / "done", tmp_path / "done")
+    result = invoke("resume", "done", "-d", tmp_path, "--steps", 8, "--inline")
     assert result.exit_code == 0, result.output
-    assert json.loads(invoke("show", "x", "-d", tmp_path, "--json").stdout)["member_steps"] == 4 * 10
+    assert json.loads(invoke("show", "done", "-d", tmp_path, "--json").stdout)["member_steps"] == 4 * 8
 
 
 def test_replay_is_bit_equal(invoke, place):

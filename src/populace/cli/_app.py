@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -52,6 +53,8 @@ app = typer.Typer(
 
 def main() -> NoReturn:
     """Runs the command line."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a name that the terminal cannot show must not end the command
     app(prog_name="populace")
     sys.exit(0)
 

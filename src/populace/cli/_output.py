@@ -46,7 +46,10 @@ def write_pairs(pairs: Mapping[str, object]) -> None:
     shown = {name: text(value) for name, value in pairs.items() if value is not None}
     width = max(map(len, shown), default=0)
     for name, value in shown.items():
-        write(f"{name:<{width}}  {value}")
+        first, *rest = value.splitlines() or [""]
+        write(f"{name:<{width}}  {first}")
+        for line in rest:
+            write(f"{'':<{width}}  {line}")
 
 
 def write_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -1,8 +1,8 @@
 """A job by value: the user's functions travel as they are, never as names to be imported again.
 
 cloudpickle does that for functions and classes of scripts, notebooks and modules loaded for a run. What it misses are
-functions cached with `functools.cache` or `lru_cache`, which are the way to keep data warm in a worker: they travel here
-with an empty cache.
+functions cached with `functools.cache` or `lru_cache`, which are the way to keep data warm in a worker: they travel
+here with an empty cache.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Starting worker processes: fast, without the user's main module, and never outliving the process that asked.
 
 A fork server imports the heavy libraries once; every worker is forked from it in a few milliseconds. What Python's
-`multiprocessing` would do besides is to import the user's script in every worker, which is why scripts elsewhere need an
-`if __name__ == "__main__"` guard. Workers here receive the user's function by value, so the script is hidden meanwhile.
+`multiprocessing` would do besides is to import the user's script in every worker, which is why scripts elsewhere need
+an `if __name__ == "__main__"` guard. Workers here receive the user's function by value, so the script is hidden
+meanwhile.
 """
 
 from __future__ import annotations
@@ -13,19 +14,26 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 
 _PRELOAD = ("populace.executors._process", "populace.store._sqlite", "populace.checkpoints", "cloudpickle")
-_WORTH_PRELOADING = ("torch", "sklearn", "pandas", "scipy")  # neither threads nor devices are started by importing these
+_WORTH_PRELOADING = (
+    "torch",
+    "sklearn",
+    "pandas",
+    "scipy",
+)  # neither threads nor devices are started by importing these
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _PR_SET_PDEATHSIG = 1
 
 
-def start_process(target: Callable[..., None], *args: object, name: str, preload: Sequence[str], threads: int) -> BaseProcess:
+def start_process(
+    target: Callable[..., None], *args: object, name: str, preload: Sequence[str], threads: int
+) -> BaseProcess:
     """Starts a process that runs a module's function.
 
     Args:
@@ -39,7 +47,7 @@ def start_process(target: Callable[..., None], *args: object, name: str, preload
     known = [name for name in _WORTH_PRELOADING if name in sys.modules]
     context.set_forkserver_preload([*_PRELOAD, *known, *preload])
     process = context.Process(target=target, args=args, name=name)
-    with _hidden_main(), _thread_limit(threads):
+    with _hidden_main(), _environment(environment(threads)):
         process.start()
     return process
 
@@ -70,10 +78,15 @@ def _hidden_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
+def environment(threads: int) -> dict[str, str]:
+    """Returns the environment variables of a worker with so many numerical threads, unless the user's say otherwise."""
+    return {**dict.fromkeys(_THREADS, str(threads)), **os.environ}
+
+
 @contextmanager
-def _thread_limit(threads: int) -> Iterator[None]:
-    added = {name: str(threads) for name in _THREADS if name not in os.environ}
-    os.environ.update(added)
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    added = variables.keys() - os.environ.keys()
+    os.environ.update(variables)
     try:
         yield
     finally:

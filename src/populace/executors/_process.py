@@ -1,4 +1,4 @@
-"""What a worker process does: it opens the run, trains, and says how it ended by its exit code."""
+"""What a worker process does: it opens the run, trains, and says how it ended."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum
 from multiprocessing.connection import Connection
 from typing import final
 
@@ -16,16 +17,17 @@ import cloudpickle
 from populace._errors import PopulaceError, RunFailed
 from populace.executors._executor import Job
 from populace.executors._forkserver import die_with_parent
-from populace.store import RunStatus
 from populace.worker import Heartbeat, Worker, loop_of
 
+_MAX_TEXT = 10_000  # a pipe that nobody reads yet holds 64 kB
 
-class Exit(IntEnum):
-    """How a worker process ended."""
 
-    DONE = 0
-    RUN_FAILED = 10
-    UNUSABLE = 11
+class Word(Enum):
+    """How a worker process ended, by its own account; one that says nothing has died."""
+
+    DONE = "done"
+    RUN_FAILED = "the run cannot go on"
+    UNUSABLE = "the store or the checkpoints cannot be used"
 
 
 @final
@@ -41,6 +43,8 @@ class Assignment:
     """Numerical threads."""
     lease_s: float
     """Seconds that a claim lasts without a heartbeat."""
+    environment: Mapping[str, str]
+    """The environment variables; the fork server has those of the time when it was started."""
 
 
 def work(payload: bytes, assignment: Assignment, report: Connection) -> None:
@@ -49,23 +53,26 @@ def work(payload: bytes, assignment: Assignment, report: Connection) -> None:
     Args:
         payload: The `Job`, pickled by value.
         assignment: What this worker is told.
-        report: Where the reason goes if the process cannot work.
+        report: Where its last words go: a `Word` and a text.
     """
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C reaches all; the supervisor decides
+    os.environ.clear()
+    os.environ.update(assignment.environment)
     if assignment.device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = assignment.device
+    word, text = _work(payload, assignment)
+    report.send((word, text[-_MAX_TEXT:]))
+    report.close()
+
+
+def _work(payload: bytes, assignment: Assignment) -> tuple[Word, str]:
     try:
         job: Job = cloudpickle.loads(payload)
     except BaseException as error:
-        report.send(f"a worker could not load the training code: {type(error).__name__}: {error}")
-        sys.exit(Exit.UNUSABLE)
+        return Word.RUN_FAILED, f"a worker could not load the training code: {type(error).__name__}: {error}"
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(assignment.threads)
-    sys.exit(_train(job, assignment, report))
-
-
-def _train(job: Job, assignment: Assignment, report: Connection) -> Exit:
     store = job.store(lease_s=assignment.lease_s)
     try:
         with Heartbeat(lambda: job.store(lease_s=assignment.lease_s), assignment.lease_s / 4) as heartbeat:
@@ -77,14 +84,12 @@ def _train(job: Job, assignment: Assignment, report: Connection) -> Exit:
                 loop=loop_of(job.trainable),
                 pause=time.sleep,
                 holding=heartbeat.hold,
+                scratch=job.scratch,
             ).run()
-        return Exit.DONE
+        return Word.DONE, ""
     except RunFailed as error:
-        store.end(RunStatus.FAILED, str(error))
-        report.send(str(error))
-        return Exit.RUN_FAILED
+        return Word.RUN_FAILED, str(error)
     except PopulaceError as error:
-        report.send(str(error))
-        return Exit.UNUSABLE
+        return Word.UNUSABLE, str(error)
     finally:
         store.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -15,8 +16,8 @@ from populace._errors import RunFailed, StoreError, UsageError
 from populace.core import RunSpec
 from populace.executors._by_value import to_bytes
 from populace.executors._executor import LEASE_S, Executor, Job
-from populace.executors._forkserver import start_process
-from populace.executors._process import Assignment, Exit, work
+from populace.executors._forkserver import environment, start_process
+from populace.executors._process import Assignment, Word, work
 from populace.store import Store
 from populace.worker import loop_of
 
@@ -50,7 +51,9 @@ class Processes(Executor):
     def __post_init__(self) -> None:
         for name, value in (("workers", self.workers), ("threads", self.threads)):
             if value is not None and (not isinstance(value, int) or value < 1):
-                raise UsageError(f"`{name} >= 1` must hold, but got Processes({name}={value!r}): leave it out to use all cores")
+                raise UsageError(
+                    f"`{name} >= 1` must hold, but got Processes({name}={value!r}): leave it out to use all cores"
+                )
         if self.lease_s <= 0:
             raise UsageError(f"`lease_s > 0` must hold, but got Processes(lease_s={self.lease_s}): 60 is usual")
 
@@ -92,6 +95,8 @@ class _Supervisor:
         self._alive: dict[int, tuple[BaseProcess, Connection, str]] = {}
         self._starts = 0
         self._idle_deaths = 0
+        # One member alone may kill its workers until it is given up.
+        self._max_idle_deaths = max(_MAX_IDLE_DEATHS * self._count, job.spec.max_failures + 2)
         self._progress = -1
 
     def run(self, watch: Callable[[], None], stopping: Callable[[], bool]) -> None:
@@ -106,8 +111,10 @@ class _Supervisor:
                 asked = True
             for place, (process, report, name) in list(self._alive.items()):
                 if process.exitcode is not None:
+                    code = process.exitcode
                     del self._alive[place]
-                    self._bury(place, process.exitcode, report, name, asked)
+                    process.close()
+                    self._bury(place, code, _said(report), name, asked)
             watch()
 
     def kill(self) -> None:
@@ -115,6 +122,7 @@ class _Supervisor:
         for process, report, _ in self._alive.values():
             process.kill()
             process.join()
+            process.close()
             report.close()
         self._alive.clear()
 
@@ -122,46 +130,71 @@ class _Supervisor:
         name = f"w{place}.{self._starts}"
         self._starts += 1
         device = self._devices[place % len(self._devices)] if self._devices else None
-        told = Assignment(name=name, device=device, threads=self._threads, lease_s=self._settings.lease_s)
+        told = Assignment(
+            name=name,
+            device=device,
+            threads=self._threads,
+            lease_s=self._settings.lease_s,
+            environment=environment(self._threads),
+        )
         ours, theirs = multiprocessing.Pipe(duplex=False)
         process = start_process(
-            work, self._payload, told, theirs, name=f"populace-{name}", preload=self._settings.preload, threads=self._threads
+            work,
+            self._payload,
+            told,
+            theirs,
+            name=f"populace-{name}",
+            preload=self._settings.preload,
+            threads=self._threads,
         )
         theirs.close()
         self._alive[place] = (process, ours, name)
 
-    def _bury(self, place: int, code: int, report: Connection, name: str, asked: bool) -> None:
+    def _bury(self, place: int, code: int, said: tuple[Word, str] | None, name: str, asked: bool) -> None:
         """Acts on a worker's end: done, failed, or died and to be replaced."""
-        said = _said(report)
-        if code == Exit.DONE:
-            return
-        if code == Exit.RUN_FAILED:
-            raise RunFailed(said)
-        if code == Exit.UNUSABLE:
-            raise StoreError(said)
+        match said:
+            case (Word.DONE, _):
+                return
+            case (Word.RUN_FAILED, text):
+                raise RunFailed(text)
+            case (Word.UNUSABLE, text):
+                raise StoreError(text)
         self._store.expire(name)
+        if asked:
+            return
         progress = self._store.state().num_segments
         self._idle_deaths = 0 if progress > self._progress else self._idle_deaths + 1
         self._progress = progress
-        if self._idle_deaths >= _MAX_IDLE_DEATHS * self._count:
-            reason = f"signal {-code}" if code < 0 else f"exit code {code}"
-            likely = " (killed, as systems do when memory runs out)" if code == -9 else ""
+        if self._idle_deaths >= self._max_idle_deaths:
             raise RunFailed(
-                f"{self._idle_deaths} workers died one after another without finishing an interval, the last by {reason}{likely}: "
-                f"run with executor=populace.Inline() to see why"
+                f"{self._idle_deaths} workers died one after another without finishing an interval, the last by "
+                f"{_cause(code)}: run with executor=populace.Inline() to see why"
             )
-        if not asked:
-            self._start(place)
+        self._start(place)
 
 
-def _said(report: Connection) -> str:
-    """Returns what a dead process had to say; nothing, where it had no time to."""
+def _said(report: Connection) -> tuple[Word, str] | None:
+    """Returns the last words of a dead process; None, where it had no time for any."""
     try:
-        return str(report.recv())
+        # A child of the user's may live on and hold the pipe open: nobody must wait for its end.
+        if not report.poll():
+            return None
+        word, text = report.recv()
+        return word, text
     except EOFError:
-        return ""
+        return None
     finally:
         report.close()
+
+
+def _cause(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"{name} (killed, as systems do when memory runs out)" if name == "SIGKILL" else name
 
 
 def _devices(wanted: Sequence[int | str] | None) -> list[str]:

@@ -28,6 +28,8 @@ _NARROWEST_VALUE, _WIDEST_VALUE = 9, 14
 class Signs:
     """The characters of a screen; a terminal without Unicode gets others."""
 
+    encoding: str
+    """What the terminal can show; other characters become question marks."""
     levels: str
     """Of spark lines, from low to high."""
     up: str
@@ -44,8 +46,8 @@ class Signs:
     """Of the bar: to do."""
 
 
-UNICODE = Signs(levels="▁▂▃▄▅▆▇█", up="↑", down="↓", other="→", donor="← ", full="━", empty="╌")
-ASCII = Signs(levels="_.,-=+*#", up="^", down="v", other=">", donor="<- ", full="=", empty=".")
+UNICODE = Signs(encoding="utf-8", levels="▁▂▃▄▅▆▇█", up="↑", down="↓", other="→", donor="← ", full="━", empty="╌")
+ASCII = Signs(encoding="ascii", levels="_.,-=+*#", up="^", down="v", other=">", donor="<- ", full="=", empty=".")
 
 
 def draw(board: Board, *, elapsed_s: float, notes: Sequence[str], width: int, height: int, signs: Signs) -> list[Text]:
@@ -64,6 +66,7 @@ def draw(board: Board, *, elapsed_s: float, notes: Sequence[str], width: int, he
         lines += [Text(text.replace("<-", signs.donor.strip())) for text in exploits_shown]
     lines += [Text(line, style="yellow") for line in told]
     for line in lines:
+        line.plain = line.plain.encode(signs.encoding, "replace").decode(signs.encoding)
         line.truncate(max(1, width - 1), overflow="crop")  # some terminals wrap a line that fills them
     return lines[:height]
 

@@ -134,8 +134,8 @@ def _failure(spec: RunSpec, state: RunState) -> str | None:
         return "every member was given up after its code failed; `populace show` tells why"
     if state.best is None:
         return (
-            f"no member has reported a finite {spec.metric or 'score'}: check what is reported, and the upper bounds of "
-            "the search space"
+            f"no member has reported a finite {spec.metric or 'score'}: check what is reported, and the upper "
+            "bounds of the search space"
         )
     return None
 

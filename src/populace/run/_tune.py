@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -208,7 +209,7 @@ def _is_done(folder: Path, spec: RunSpec) -> bool:
 def _resume_hint(folder: Path, spec: RunSpec) -> str:
     if spec.entry is None:
         return f"populace.resume({str(folder)!r}, trainable)"
-    return f"populace resume {folder}"
+    return f"populace resume {shlex.quote(str(folder))}"
 
 
 def _seed(seed: int | None, folder: Path) -> int:

@@ -5,14 +5,32 @@ from populace.testing._clock import FakeClock
 from populace.testing._population import population_of
 from populace.testing._simulate import Order, Problem, Simulation, simulate
 from populace.testing._stores import StoreConformance
+from populace.testing._toys import (
+    BOWL_SPACE,
+    Bowl,
+    DivergingBowl,
+    FailingBowl,
+    NoisyBowl,
+    ToyError,
+    bowl_loop,
+    tune_toy,
+)
 
 __all__ = [
+    "BOWL_SPACE",
+    "Bowl",
     "CheckpointStoreConformance",
+    "DivergingBowl",
+    "FailingBowl",
     "FakeClock",
+    "NoisyBowl",
     "Order",
     "Problem",
     "Simulation",
     "StoreConformance",
+    "ToyError",
+    "bowl_loop",
     "population_of",
     "simulate",
+    "tune_toy",
 ]

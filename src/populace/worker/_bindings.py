@@ -22,6 +22,7 @@ from populace._errors import StateMismatch, UsageError
 from populace.space import Value
 
 _BETAS = {"beta1": 0, "beta2": 1}
+_PEAK = "max_lr"  # what cyclic schedulers make the rate from
 _START = "initial_lr"  # where torch's schedulers keep the rate that they multiply
 _TENSOR_PRECISION = 1e-6
 
@@ -38,7 +39,20 @@ class Scheduler(Protocol):
     """A learning-rate scheduler in torch's sense."""
 
     optimizer: object
+
+
+@runtime_checkable
+class _Simple(Protocol):
+    """A scheduler that multiplies rates of its own."""
+
     base_lrs: list[Any]
+
+
+@runtime_checkable
+class _Composite(Protocol):
+    """A scheduler made of others, after or upon one another."""
+
+    _schedulers: Sequence[object]
 
 
 @runtime_checkable
@@ -62,16 +76,11 @@ class Binding:
     entry: str
     """The entry of the parameter groups."""
 
-    def apply(self, value: Value, tracked: Iterable[object] = ()) -> None:
+    def apply(self, value: Value) -> None:
         """Writes a value into every group and reads it back.
-
-        Args:
-            value: The value.
-            tracked: All tracked objects, the optimiser's schedulers among them.
 
         Raises:
             StateMismatch: The optimiser refuses it, or holds something else afterwards.
-            UsageError: A scheduler that is not tracked would undo it.
         """
         try:
             held = [self._write(group, value) for group in self.optimiser.param_groups]
@@ -83,11 +92,9 @@ class Binding:
         if any(not _same(other, wanted) for other, wanted in held):
             shown = [other for other, _ in held]
             raise StateMismatch(
-                f"hyperparameter {self.hyperparameter!r} was set to {value!r}, but {self.owner}.{self.entry} reads {shown}: "
-                f"the optimiser overrides it; rename the hyperparameter and apply it in your loop"
+                f"hyperparameter {self.hyperparameter!r} was set to {value!r}, but {self.owner}.{self.entry} reads "
+                f"{shown}: the optimiser overrides it; rename the hyperparameter and apply it in your loop"
             )
-        if self.entry == "lr" and any(_START in group for group in self.optimiser.param_groups):
-            self._tell_schedulers(value, tracked)
 
     def _write(self, group: MutableMapping[str, Any], value: Value) -> tuple[object, object]:
         """Writes a value into a group; returns what the group holds then, and what it should hold."""
@@ -109,15 +116,26 @@ class Binding:
         _put(group, self.entry, value)
         return group[self.entry], wanted
 
-    def _tell_schedulers(self, value: Value, tracked: Iterable[object]) -> None:
-        schedulers = [thing for thing in tracked if isinstance(thing, Scheduler) and thing.optimizer is self.optimiser]
+    def tell_schedulers(self, value: Value, tracked: Iterable[object]) -> None:
+        """Gives the optimiser's schedulers the rate that they multiply.
+
+        Args:
+            value: The value.
+            tracked: All tracked objects.
+
+        Raises:
+            UsageError: It has a scheduler that is not tracked and would undo the value.
+        """
+        if self.entry != "lr" or not any(_START in group for group in self.optimiser.param_groups):
+            return
+        schedulers = [t for t in tracked if isinstance(t, Scheduler) and t.optimizer is self.optimiser]
         if not schedulers:
             raise UsageError(
-                f"{self.owner!r} has a learning-rate scheduler that would undo hyperparameter {self.hyperparameter!r} and "
-                f"lose its own state: track it too, as in member.track({self.owner}={self.owner}, scheduler=scheduler)"
+                f"{self.owner!r} has a learning-rate scheduler that would undo hyperparameter {self.hyperparameter!r} "
+                f"and lose its own state: track it too, as in member.track({self.owner}=..., scheduler=scheduler)"
             )
         for scheduler in schedulers:
-            scheduler.base_lrs = [value for _ in scheduler.base_lrs]
+            _set_base(scheduler, value)
 
 
 def bindings(objects: Mapping[str, object], names: Collection[str]) -> list[Binding]:
@@ -129,7 +147,7 @@ def bindings(objects: Mapping[str, object], names: Collection[str]) -> list[Bind
 
     Raises:
         UsageError: An optimiser's groups hold different values of a bound hyperparameter, so that one value would undo
-            the user's own distinction.
+            the user's own distinction, or its scheduler makes the learning rate from something else.
     """
     found: list[Binding] = []
     for owner, thing in objects.items():
@@ -142,6 +160,11 @@ def bindings(objects: Mapping[str, object], names: Collection[str]) -> list[Bind
                 continue
             if f"{owner}.{entry}" in names and name == entry:
                 continue  # the more particular name wins
+            if entry == "lr" and any(_PEAK in group for group in thing.param_groups):
+                raise UsageError(
+                    f"hyperparameter {name!r} has no effect on {owner!r}, whose scheduler makes the rate from max_lr: "
+                    f"name the hyperparameter max_lr"
+                )
             held = {repr(_entry(group, entry)) for group in thing.param_groups}
             if len(held) > 1:
                 raise UsageError(
@@ -150,6 +173,14 @@ def bindings(objects: Mapping[str, object], names: Collection[str]) -> list[Bind
                 )
             found.append(Binding(hyperparameter=name, owner=owner, optimiser=thing, entry=entry))
     return found
+
+
+def _set_base(scheduler: object, value: Value) -> None:
+    if isinstance(scheduler, _Simple):
+        scheduler.base_lrs = [value for _ in scheduler.base_lrs]
+    if isinstance(scheduler, _Composite):
+        for part in scheduler._schedulers:
+            _set_base(part, value)
 
 
 def _entry(group: Mapping[str, Any], entry: str) -> Any:

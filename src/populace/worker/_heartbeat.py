@@ -1,7 +1,7 @@
 """The heartbeat: renews a worker's lease beside the training.
 
-A thread of the worker's own process, so that a process that is stopped or killed stops renewing, and its member is taken
-over by others when the lease has run out.
+A thread of the worker's own process, so that a process that is stopped or killed stops renewing, and its member is
+taken over by others when the lease has run out.
 """
 
 from __future__ import annotations

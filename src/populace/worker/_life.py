@@ -76,7 +76,7 @@ class Life(ABC):
 
     @abstractmethod
     def checkpoint(self) -> bytes | None:
-        """Returns the checkpoint to start the stretch from, or None where the weights are those in memory or of `init`."""
+        """Returns the checkpoint to start from, or None where the weights are those in memory or of `init`."""
 
     @abstractmethod
     def finish(self, evaluations: Sequence[Evaluation], save: Callable[[], State], written: Callable[[], None]) -> bool:

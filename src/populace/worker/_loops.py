@@ -24,14 +24,18 @@ def loop_of(trainable: Trainable | Loop) -> Loop:
     if isinstance(trainable, Trainable):
         return lambda member: _train(trainable, member)
     if isinstance(trainable, type):
-        remedy = f"pass {trainable.__name__}(...)" if issubclass(trainable, Trainable) else "pass a function or an object"
+        remedy = (
+            f"pass {trainable.__name__}(...)" if issubclass(trainable, Trainable) else "pass a function or an object"
+        )
         raise UsageError(f"`trainable` must be an object, but got the class {trainable.__name__}: {remedy}")
     if not callable(trainable):
         raise UsageError(f"`trainable` must be a function of a member or a populace.Trainable, but got {trainable!r}")
     try:
         inspect.signature(trainable).bind(None)
     except TypeError as error:
-        raise UsageError(f"a training loop takes one argument, the member, but {trainable!r} does not: {error}") from None
+        raise UsageError(
+            f"a training loop takes one argument, the member, but {trainable!r} does not: {error}"
+        ) from None
     except ValueError:
         pass  # builtins tell no signature
     return trainable

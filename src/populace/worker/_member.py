@@ -41,6 +41,7 @@ class Member:
         self._saved_names: set[str] = set()
         self._evaluations: list[Evaluation] = []
         self._step: int | None = None
+        self._is_looping = False
         self._has_ended = False
 
     @property
@@ -129,6 +130,7 @@ class Member:
     def __iter__(self) -> Iterator[int]:
         """Yields the number of steps that the weights have seen before each turn."""
         self._check_loop()
+        self._is_looping = True  # all is tracked that will be
         self._blob = None
         self._apply()
         while True:
@@ -149,16 +151,19 @@ class Member:
     def _check_loop(self) -> None:
         """Refuses a loop that would lose state."""
         if self._step is not None:
-            raise UsageError("`for step in member` runs once per call of the function, but it was begun again: return instead")
+            raise UsageError(
+                "`for step in member` runs once per call of the function, but it was begun again: return instead"
+            )
         if not self._tracked:
             raise UsageError(
-                "the loop has nothing to save: call member.track(model=model, opt=opt) with what holds the state before "
-                "`for step in member`"
+                "the loop has nothing to save: call member.track(model=model, opt=opt) with what holds the state "
+                "before `for step in member`"
             )
         lost = self._saved_names - set(self._tracked)
         if lost:
             raise StateMismatch(
-                f"the checkpoint holds {', '.join(sorted(lost))}, which is not tracked: track the same objects in every call"
+                f"the checkpoint holds {', '.join(sorted(lost))}, which is not tracked: "
+                "track the same objects in every call"
             )
 
     def report(self, score: SupportsFloat | Mapping[str, SupportsFloat]) -> None:
@@ -172,7 +177,9 @@ class Member:
             UsageError: The run's metric is not among the names.
         """
         if self._has_ended:
-            raise UsageError("a report belongs to a step, but the loop has ended: call `report` inside `for step in member`")
+            raise UsageError(
+                "a report belongs to a step, but the loop has ended: call `report` inside `for step in member`"
+            )
         if isinstance(score, Mapping):
             metrics = {str(name): self._number(str(name), value) for name, value in score.items()}
             value = metrics[self._score_name(metrics)]
@@ -201,7 +208,9 @@ class Member:
             return float(value)
         except (TypeError, ValueError):
             kind = type(value).__name__
-            raise TypeError(f"a reported {name} must be a number, but got a {kind} at step {self.step}: {value!r}") from None
+            raise TypeError(
+                f"a reported {name} must be a number, but got a {kind} at step {self.step}: {value!r}"
+            ) from None
 
     def _stretch_key(self, purpose: str, step: int) -> Key:
         stretch = self._life.stretch
@@ -218,7 +227,9 @@ class Member:
         active = self._life.stretch.hyperparameters
         for binding in self._bindings:
             if binding.hyperparameter in active:
-                binding.apply(active[binding.hyperparameter], self._things.values())
+                binding.apply(active[binding.hyperparameter])
+                if self._is_looping:
+                    binding.tell_schedulers(active[binding.hyperparameter], self._things.values())
 
     def _discard(self) -> None:
         for thing in self._tracked.values():

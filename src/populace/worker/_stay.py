@@ -149,7 +149,8 @@ class Stay(Life):
         known = self._source is not None and self._source.id == parent
         with self._marked():
             source = self._source if known else self._store.segment(parent)
-            assert source is not None and source.checkpoint is not None, "a parent has a checkpoint"
+            assert source is not None, "a parent is in the log"
+            assert source.checkpoint is not None, "a parent has a checkpoint"
             return self._checkpoints.get(source.checkpoint)
 
     def finish(self, evaluations: Sequence[Evaluation], save: Callable[[], State], written: Callable[[], None]) -> bool:
@@ -260,7 +261,9 @@ class Stay(Life):
             return decide(population, member, self._spec.policy, key)
         except Exception as error:
             told = "".join(traceback.format_exception(error)).rstrip()
-            raise RunFailed(f"the policy could not decide on member {member}, generation {generation}:\n{told}") from error
+            raise RunFailed(
+                f"the policy could not decide on member {member}, generation {generation}:\n{told}"
+            ) from error
 
     def _check_hope(self, newest: Segment) -> None:
         """Stops a run in which nobody has ever had a finite score: there is nothing to select."""

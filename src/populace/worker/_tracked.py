@@ -66,9 +66,9 @@ def tracked(name: str, thing: object, scratch: Path | None = None) -> Tracked:
     if isinstance(thing, tuple) and len(thing) == 2 and all(callable(part) for part in thing):
         return _Directory(*thing, scratch)
     raise UsageError(
-        f"`track` takes an object with state_dict and load_state_dict, a dict or list that holds the state, a numpy array "
-        f"or generator, or a pair (save, load) of functions of a directory, but got {name}={type(thing).__qualname__}: "
-        f"for example track({name}=(save, load)), or track(state=holder) with holder = {{{name!r}: ...}}"
+        f"`track` takes an object with state_dict and load_state_dict, a dict or list that holds the state, a numpy "
+        f"array or generator, or a pair (save, load) of functions of a directory, but got "
+        f"{name}={type(thing).__qualname__}: for example track({name}=(save, load)), or track(state=holder) with holder = {{{name!r}: ...}}"
     )
 
 
@@ -101,7 +101,9 @@ class _Container(Tracked):
         elif isinstance(self._thing, list) and isinstance(state, list):
             self._thing[:] = state
         else:
-            raise StateMismatch(f"a {type(self._thing).__name__} is tracked, but the checkpoint holds a {type(state).__name__}")
+            raise StateMismatch(
+                f"a {type(self._thing).__name__} is tracked, but the checkpoint holds a {type(state).__name__}"
+            )
 
 
 @final
@@ -138,9 +140,7 @@ class _Generator(Tracked):
 class _Directory(Tracked):
     """A pair of the user's functions that save to and load from a directory."""
 
-    def __init__(
-        self, save: Callable[[Path], object], load: Callable[[Path], object], scratch: Path | None
-    ) -> None:
+    def __init__(self, save: Callable[[Path], object], load: Callable[[Path], object], scratch: Path | None) -> None:
         self._save, self._load = save, load
         self._scratch = scratch
         self._made: list[Path] = []
@@ -182,7 +182,8 @@ def load_into(objects: Mapping[str, Tracked], state: Mapping[str, object], names
     for name in names:
         if name not in state:
             raise StateMismatch(
-                f"{name!r} is tracked, but the checkpoint holds {', '.join(state)}: track the same objects in every call"
+                f"{name!r} is tracked, but the checkpoint holds {', '.join(state)}: "
+                "track the same objects in every call"
             )
         try:
             objects[name].load(state[name])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import final
 
 from populace._errors import (
@@ -11,7 +14,10 @@ from populace._errors import (
     PopulaceError,
     RunFailed,
     StaleClaim,
+    StateMismatch,
     StoreError,
+    UnsavableState,
+    UsageError,
 )
 from populace.checkpoints import CheckpointStore
 from populace.core import RunSpec
@@ -22,7 +28,9 @@ from populace.worker._stay import Stay
 from populace.worker._view import View
 
 _FIRST_PAUSE_S, _LAST_PAUSE_S, _GROWTH = 0.0005, 0.05, 1.5
-_MAX_REASON = 20_000
+_MAX_REASON = 10_000
+_MISUSE = (UsageError, UnsavableState, StateMismatch)
+_log = logging.getLogger(__name__)
 
 
 @final
@@ -38,6 +46,7 @@ class Worker:
         pause: Waits for some seconds.
         holding: Told which claim is held, and None when it is not; a heartbeat renews it meanwhile.
         stopping: Whether to stop at the next ready point.
+        scratch: Where files may lie for a moment; None: where the system keeps such files.
     """
 
     def __init__(
@@ -51,6 +60,7 @@ class Worker:
         pause: Callable[[float], None],
         holding: Callable[[Claim | None], None] = lambda _: None,
         stopping: Callable[[], bool] = lambda: False,
+        scratch: Path | None = None,
     ) -> None:
         self._name = name
         self._spec = spec
@@ -60,6 +70,7 @@ class Worker:
         self._pause = pause
         self._holding = holding
         self._stopping = stopping
+        self._scratch = scratch
         self._view = View(store, spec)
 
     def run(self) -> None:
@@ -98,6 +109,7 @@ class Worker:
             next_claim=self._claim,
             holding=self._holding,
             stopping=self._stopping,
+            scratch=self._scratch,
         )
         try:
             if stay.begin():
@@ -107,8 +119,9 @@ class Worker:
         except StaleClaim:
             return None  # the member was taken: what was trained since is dropped, and the new owner's work stands
         except BaseException:
-            if stay.claim is not None:
-                self._store.release(stay.claim)
+            with suppress(StoreError):  # what is raised already tells more
+                for held in filter(None, (stay.claim, stay.handed)):
+                    self._store.release(held)
             raise
         finally:
             self._holding(stay.handed)
@@ -118,19 +131,33 @@ class Worker:
         """Calls the user's function; what it raises is counted as a failure of the member."""
         try:
             self._loop(Member(stay))
-            if stay.claim is not None:
+            if stay.claim is not None and stay.broken is None:
                 segment = stay.segment
                 raise MemberFailed(
                     f"the function returned before the loop ended (member {segment.member}, between steps "
-                    f"{segment.start_step} and {segment.end_step}): let `for step in member` run out, without break or return"
+                    f"{segment.start_step} and {segment.end_step}): let `for step in member` run out, "
+                    "without break or return"
                 )
-        except (StaleClaim, RunFailed, KeyboardInterrupt):
-            raise
-        except StoreError:
+        except KeyboardInterrupt:
             raise
         except BaseException as error:
-            if stay.claim is None:
-                raise  # after the loop's end: nothing of the member's is at stake, but it is the user's to know
+            if stay.broken is None:
+                self._judge(stay, error)
+        if stay.broken is not None:
+            raise stay.broken  # whatever the user's code has made of it
+
+    def _judge(self, stay: Stay, error: BaseException) -> None:
+        """Acts on what the user's code has raised."""
+        if stay.claim is None:
+            # Nothing of the member's is at stake any more.
+            _log.error(
+                "the function raised after its loop had ended (member %d); all is saved and training goes on:\n%s",
+                stay.segment.member,
+                _told(error),
+            )
+        elif isinstance(error, _MISUSE) and self._store.state().num_segments == 0:
+            raise RunFailed(str(error)) from error  # no member would fare better
+        else:
             self._fail(stay.claim, error)
             stay.claim = None
 
@@ -140,7 +167,9 @@ class Worker:
         for gone in verdict.collected:
             self._checkpoints.delete(gone)
         if verdict.hopeless:
-            raise RunFailed(f"every member failed before any had trained an interval; the last one with:\n{reason}") from error
+            raise RunFailed(
+                f"every member failed before any had trained an interval; the last one with:\n{reason}"
+            ) from error
 
 
 def _told(error: BaseException) -> str:
