@@ -19,7 +19,7 @@ class Disk:
     """Medians, in milliseconds."""
 
     file_ms: float
-    """A new file of 10 kB, synced, renamed, its directory synced."""
+    """A new file (of 10 kB, unless told otherwise), synced, renamed, its directory synced."""
     commit_ms: float
     """A transaction of one row in SQLite, WAL, synchronous FULL."""
 
@@ -29,15 +29,15 @@ class Disk:
         return self.file_ms + 2 * self.commit_ms
 
 
-def measure(folder: Path) -> Disk:
+def measure(folder: Path, *, file_bytes: int = _STATE_BYTES, times: int = _TIMES) -> Disk:
     """Measures the disk under a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    return Disk(file_ms=_files(folder), commit_ms=_commits(folder))
+    return Disk(file_ms=_files(folder, file_bytes, times), commit_ms=_commits(folder))
 
 
-def _files(folder: Path) -> float:
-    content, seconds = os.urandom(_STATE_BYTES), []
-    for index in range(_TIMES):
+def _files(folder: Path, num_bytes: int, times: int) -> float:
+    content, seconds = os.urandom(num_bytes), []
+    for index in range(times):
         start = time.perf_counter()
         descriptor = os.open(folder / "new", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         os.write(descriptor, content)

@@ -9,9 +9,11 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+_QUIET = 0.15  # cores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +45,6 @@ class Noise:
 
     cores: float = 0.0
     """Cores that other processes used."""
-    _start: tuple[float, float, float] = field(default=(0.0, 0.0, 0.0))
-
-    def __str__(self) -> str:
-        return f"others used {self.cores:.2f} of {os.cpu_count()} cores"
 
 
 @contextmanager
@@ -57,6 +55,16 @@ def noise() -> Iterator[Noise]:
     after = (time.monotonic(), _busy_s(), _own_s())
     wall, busy, own = (b - a for a, b in zip(before, after, strict=True))
     found.cores = max(0.0, (busy - own) / wall)
+
+
+def wait_for_quiet(limit_s: float) -> float:
+    """Waits until other processes leave the machine alone, or until a limit; returns the cores that they use."""
+    end = time.monotonic() + limit_s
+    while True:
+        with noise() as others:
+            time.sleep(0.5)
+        if others.cores < _QUIET or time.monotonic() >= end:
+            return others.cores
 
 
 def _busy_s() -> float:

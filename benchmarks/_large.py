@@ -79,7 +79,7 @@ def decisions(folder: Path, count: int) -> Iterator[Figure]:
 
 def answers(folder: Path, segments: int) -> Iterator[Figure]:
     """Times what answers about a large run, each time from a store that is opened anew."""
-    population = 1000
+    population = 100
     run = folder / "long"
     _big.build(run, population, segments // population)
     size_mb = (run / "store.sqlite").stat().st_size / 1e6
@@ -89,14 +89,14 @@ def answers(folder: Path, segments: int) -> Iterator[Figure]:
         store.state()
         store.close()
 
-    title = f"on a run of {segments:,} segments"
+    title = f"{segments:,} segments"
     note = f"the log has {size_mb:.0f} MB"
-    yield Figure(name=f"the state, {title}", value=_timed(state), unit="s", demand=0.1, note=note)
+    yield Figure(name=f"the state of a run of {title}", value=_timed(state), unit="s", demand=0.1, note=note)
     for name, ask in (
         ("best", lambda: _reading.best(str(run), str(folder), as_json=True)),
         ("show", lambda: _reading.show(str(run), str(folder), as_json=True)),
     ):
-        note = "without the start of the interpreter"
+        note = "100 members; without the start of the interpreter"
         yield Figure(name=f"populace {name}, {title}", value=_timed(ask), unit="s", demand=0.1, note=note)
 
 

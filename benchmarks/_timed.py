@@ -1,7 +1,7 @@
 """A stopwatch around the engine: where the time of an interval goes, without a switch in the library.
 
-The store and the user's code are wrapped, and each notes the moments at which it was entered and left. Those moments cut
-every interval into parts without gaps:
+The store and the user's code are wrapped, and each notes the moments at which it was entered and left. Those moments
+cut every interval into parts without gaps:
 
     claim -> decide -> begin -> restore -> train -> save -> publish -> forget
 """
@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from populace import Key, Trainable
@@ -64,7 +65,7 @@ class Stopwatch:
         if "published" in m and "first step" in m:
             cuts = ("start", "claimed", "beginning", "begun", "first step", "trained", "publishing", "published")
             moments = [*(m[name] for name in cuts), m.get("claiming", now)]
-            parts = dict(zip(PARTS, (b - a for a, b in zip(moments, moments[1:], strict=False)), strict=True))
+            parts = dict(zip(PARTS, (b - a for a, b in pairwise(moments)), strict=True))
             self.intervals.append(Interval(parts_s=parts, exploited=self._exploited, handed_over=self._handed_over))
         self._moments = {"start": m.get("claiming", now), "claimed": now}
         self._handed_over = claimed
@@ -135,7 +136,8 @@ class TimedProcesses(Executor):
         processes = [context.Process(target=_work, args=(job, f"w{i}", pipes[i][1])) for i in range(self._workers)]
         for process in processes:
             process.start()
-        for (ours, _), process in zip(pipes, processes, strict=True):
+        for (ours, theirs), process in zip(pipes, processes, strict=True):
+            theirs.close()  # so that a worker that dies is heard of
             while not ours.poll(0.05):
                 watch()
             self.intervals += ours.recv()

@@ -12,7 +12,7 @@ import numpy as np
 
 import populace
 from benchmarks._disk import Disk, measure
-from benchmarks._figures import Figure, median_ms, noise
+from benchmarks._figures import Figure, median_ms, wait_for_quiet
 from benchmarks._timed import PARTS, Interval, TimedProcesses, parts_ms
 
 SPACE = {"lr": populace.LogUniform(1e-5, 1e-1), "dropout": populace.Uniform(0.0, 0.6)}
@@ -33,27 +33,26 @@ class Nothing(populace.Trainable):
         return -abs(np.log10(state["lr"]) + 3.0)
 
 
-def whole_runs(folder: Path, repeats: int, *, synchronous: bool) -> Iterator[Figure]:
+def whole_runs(folder: Path, repeats: int, wait_s: float, *, synchronous: bool) -> Iterator[Figure]:
     """Runs the population of the demand in two worker processes, supervised as any run is."""
     walls, workers, disks, calm, lasts = [], [], [], [], []
     populace.tune(Nothing(), SPACE, population=2, steps=1, executor=populace.Processes(workers=2), directory=folder)
     num_intervals = POPULATION * STEPS // INTERVAL
     for _ in range(repeats):
+        calm.append(wait_for_quiet(wait_s))
         disks.append(measure(folder / f"raw-{time.monotonic_ns()}"))
         start = time.time()
-        with noise() as others:
-            segments = populace.tune(
-                Nothing(),
-                SPACE,
-                population=POPULATION,
-                steps=STEPS,
-                interval=INTERVAL,
-                seed=0,
-                synchronous=synchronous,
-                executor=populace.Processes(workers=2),
-                directory=folder,
-            ).segments
-        calm.append(others.cores)
+        segments = populace.tune(
+            Nothing(),
+            SPACE,
+            population=POPULATION,
+            steps=STEPS,
+            interval=INTERVAL,
+            seed=0,
+            synchronous=synchronous,
+            executor=populace.Processes(workers=2),
+            directory=folder,
+        ).segments
         lasts.append(time.time() - start)
         first = min(segment.begun_at for segment in segments)
         walls.append(max(segment.ended_at or 0.0 for segment in segments) - first)
@@ -69,7 +68,7 @@ def whole_runs(folder: Path, repeats: int, *, synchronous: bool) -> Iterator[Fig
     yield Figure(name=title, value=wall, unit="s", demand=2.0, note=spread)
     yield Figure(name="  the same, tune called to tune returned", value=statistics.median(lasts), unit="s")
     yield Figure(name="  worker time per interval, all of it", value=median_ms(workers), unit="ms")
-    busy = f"while others used {statistics.median(calm):.2f} cores"
+    busy = f"other processes used {statistics.median(calm):.2f} cores just before"
     yield Figure(name="  raw durable 10 kB file", value=disk.file_ms, unit="ms", note=busy)
     yield Figure(name="  raw durable commit", value=disk.commit_ms, unit="ms")
     note = "1 file and 2 commits per interval, one after the other"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from benchmarks import _large, _sharing, _start, _training
-from benchmarks._figures import Figure, heading, noise
+from benchmarks._figures import Figure, heading, wait_for_quiet
 
 
 def main(arguments: list[str]) -> int:
@@ -21,47 +21,47 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks overhead", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, and a hundredth of the large runs")
     parser.add_argument("--directory", help="where runs are written; a temporary directory otherwise")
+    parser.add_argument("--wait", type=float, default=5.0, help="seconds to wait for a quiet machine before each run")
     parser.add_argument("--only", action="append", choices=list(_SECTIONS), help="one section; may be repeated")
     told = parser.parse_args(arguments)
     print(heading())
     missed = 0
     with tempfile.TemporaryDirectory(dir=told.directory) as folder:
         for name in told.only or _SECTIONS:
-            missed += _section(name, Path(folder) / name, quick=told.quick)
+            missed += _section(name, Path(folder) / name, quick=told.quick, wait_s=told.wait)
     print(f"\n{missed} demands missed" if missed else "\nall demands met")
     return int(missed > 0)
 
 
-def _section(name: str, folder: Path, *, quick: bool) -> int:
+def _section(name: str, folder: Path, *, quick: bool, wait_s: float) -> int:
     folder.mkdir()
-    print(f"\n{name}: {_TITLES[name]}", flush=True)
+    busy = wait_for_quiet(wait_s)
+    print(f"\n{name}: {_TITLES[name]} (other processes used {busy:.2f} cores just before)", flush=True)
     missed = 0
-    with noise() as others:
-        for figure in _SECTIONS[name](folder, quick):
-            print(figure, flush=True)
-            missed += figure.demand is not None and figure.value > figure.demand
-    print(f"  ({others})", flush=True)
+    for figure in _SECTIONS[name](folder, quick, wait_s):
+        print(figure, flush=True)
+        missed += figure.demand is not None and figure.value > figure.demand
     return missed
 
 
-def _torch(folder: Path, quick: bool) -> Iterable[Figure]:
+def _torch(folder: Path, quick: bool, wait_s: float) -> Iterable[Figure]:
     if importlib.util.find_spec("torch") is None:
         print("  skipped: it needs torch (./do setup --all installs it)")
         return ()
     return _sharing.changes(folder)
 
 
-_SECTIONS: dict[str, Callable[[Path, bool], Iterable[Figure]]] = {
-    "async": lambda folder, quick: _training.whole_runs(folder, 2 if quick else 5, synchronous=False),
-    "sync": lambda folder, quick: _training.whole_runs(folder, 2 if quick else 5, synchronous=True),
-    "parts": lambda folder, quick: [*_training.parts(folder, 1), *_training.parts(folder, 2)],
-    "exploit": lambda folder, quick: _training.exploits(folder),
-    "report": lambda folder, quick: _training.reports(folder),
+_SECTIONS: dict[str, Callable[[Path, bool, float], Iterable[Figure]]] = {
+    "async": lambda folder, quick, wait_s: _training.whole_runs(folder, 2 if quick else 5, wait_s, synchronous=False),
+    "sync": lambda folder, quick, wait_s: _training.whole_runs(folder, 2 if quick else 5, wait_s, synchronous=True),
+    "parts": lambda folder, quick, _: [*_training.parts(folder, 1), *_training.parts(folder, 2)],
+    "exploit": lambda folder, quick, _: _training.exploits(folder),
+    "report": lambda folder, quick, _: _training.reports(folder),
     "sharing": _torch,
-    "start": lambda folder, quick: _start.times(3 if quick else 5),
-    "decide": lambda folder, quick: _large.decisions(folder, 50 if quick else 300),
-    "answers": lambda folder, quick: _large.answers(folder, 10_000 if quick else 1_000_000),
-    "memory": lambda folder, quick: _large.memory(folder, 20 if quick else 80),
+    "start": lambda folder, quick, _: _start.times(3 if quick else 5),
+    "decide": lambda folder, quick, _: _large.decisions(folder, 50 if quick else 300),
+    "answers": lambda folder, quick, _: _large.answers(folder, 10_000 if quick else 1_000_000),
+    "memory": lambda folder, quick, _: _large.memory(folder, 20 if quick else 80),
 }
 _TITLES = {
     "async": "zero-cost steps, 10 kB of state, 2 worker processes, durable SQLite",

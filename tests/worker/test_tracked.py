@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from populace import PopulaceError, Trainable, Uniform, replay
-from populace.run import Result
 from populace.testing import bowl_loop, tune_toy
 
 
@@ -201,11 +200,9 @@ def test_tracking_less_than_was_saved_is_refused(tmp_path):
         for _ in member:
             member.report(1.0)
 
-    with pytest.raises(PopulaceError) as caught:
+    told = r"every member was given up (.|\n)*the checkpoint holds opt, which is not tracked"
+    with pytest.raises(PopulaceError, match=told):
         tune_toy(train, tmp_path, max_failures=0)
-    assert "given up" in str(caught.value)
-    (reason,) = {s.outcome.reason for s in Result.load("toy", str(tmp_path)).segments if s.generation == 1}
-    assert "the checkpoint holds opt, which is not tracked" in reason
 
 
 class Moments(NamedTuple):

@@ -15,6 +15,7 @@ from populace.space import Space, Value
 from populace.store import Event, RunState, SqliteStore
 
 LATEST = "latest"
+_END = 2**62  # after every sequence number
 
 
 @final
@@ -72,7 +73,8 @@ class OpenRun:
 
     def last_events(self, number: int) -> list[Event]:
         """Returns the newest events, oldest first."""
-        return self.store.events(max(0, self.store.snapshot().sequence - number), number)
+        newest = self.store.snapshot(after=_END).sequence  # the number alone, without a segment of every member
+        return self.store.events(max(0, newest - number), number)
 
     def spec(self) -> RunSpec:
         """Returns the specification.

@@ -52,7 +52,11 @@ def _cached(maxsize: int | None, typed: bool, function: Callable[..., object]) -
 
 
 def _importable(thing: object) -> bool:
-    """Whether another process finds this very object by its module's name."""
+    """Whether another process finds this very object by its module's name and its own."""
     name = getattr(thing, "__module__", "")
-    by_value = name == "__main__" or name in cloudpickle.list_registry_pickle_by_value()
-    return not by_value and name in sys.modules
+    if name == "__main__" or name in cloudpickle.list_registry_pickle_by_value() or name not in sys.modules:
+        return False
+    found: object = sys.modules[name]
+    for part in getattr(thing, "__qualname__", "").split("."):
+        found = getattr(found, part, None)  # inside a function, there is none
+    return found is thing

@@ -10,7 +10,7 @@ from typing import cast, final
 
 from populace._errors import RunExists, RunFailed, RunInterrupted
 from populace.checkpoints import LocalCheckpoints
-from populace.core import RunSpec
+from populace.core import Failed, RunSpec, Segment
 from populace.executors import CHECKPOINTS, SCRATCH, Executor, Job
 from populace.run._callbacks import Callback, Callbacks
 from populace.run._display import Display
@@ -114,7 +114,7 @@ class Training:
                 f"everything is saved. "
                 f"Resume with: {self._resume_hint}"
             )
-        failure = _failure(self._spec, state)
+        failure = _failure(self._spec, state, store.snapshot().ended)
         if failure is not None:
             store.end(RunStatus.FAILED, failure)
             raise RunFailed(failure)
@@ -128,10 +128,11 @@ class Training:
             LocalCheckpoints(self._directory / CHECKPOINTS).sweep(store.referenced())
 
 
-def _failure(spec: RunSpec, state: RunState) -> str | None:
+def _failure(spec: RunSpec, state: RunState, newest: Sequence[Segment]) -> str | None:
     """Returns why a run whose members are all done has found nothing; None for one that has."""
     if len(state.retired) == spec.population:
-        return "every member was given up after its code failed; `populace show` tells why"
+        reasons = [s.outcome.reason for s in newest if isinstance(s.outcome, Failed)]
+        return "\n".join(["every member was given up after its code failed; the last one with:", *reasons[-1:]])
     if state.best is None:
         return (
             f"no member has reported a finite {spec.metric or 'score'}: check what is reported, and the upper "

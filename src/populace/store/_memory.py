@@ -116,7 +116,7 @@ class MemoryStore:
                     member.worker = None
         standings = self._standings()
         free = claimable(standings, synchronous=run.spec.synchronous)
-        chosen = first(free, interval=run.spec.interval, prefer=prefer)
+        chosen = first(free, prefer=prefer)
         if run.stopping or chosen is None:
             return Idle(finished=not standings, stopping=run.stopping)
         member = run.members[chosen.member]
@@ -269,7 +269,6 @@ class MemoryStore:
         return [
             Standing(
                 member=m.id,
-                steps=m.steps,
                 generation=m.generation,
                 failures=m.failures,
                 free=self._is_free(m),
@@ -365,7 +364,7 @@ class MemoryStore:
         freed = [replace(s, free=True) if s is mine else s for s in standings]
         free = claimable(freed, synchronous=run.spec.synchronous)
         goes_on = not run.stopping and mine is not None and any(s.member == member.id for s in free)
-        if goes_on and mine is not None and not hands_over(mine, free, interval=run.spec.interval):
+        if goes_on and mine is not None and not hands_over(mine, free):
             kept_claim = self._claim(member, claim.worker)
             return Published(segment=segment, claim=kept_claim, collected=collected, stopping=run.stopping)
         member.worker = None

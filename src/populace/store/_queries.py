@@ -44,7 +44,6 @@ def _insert(table: Table, leave_out: tuple[str, ...] = ()) -> Insert:
 
 _unfinished: ColumnElement[bool] = and_(m.id < p("population"), m.steps < p("steps"), m.retired.is_(False))
 _free = or_(m.worker.is_(None), m.lease_until < p("now"), m.boot != p("boot"))
-_advance = m.steps + m.failures * p("interval")
 _other = member.alias()
 _barrier = (
     select(func.min(_other.c.generation))
@@ -53,17 +52,20 @@ _barrier = (
 )
 _eligible = or_(~p("synchronous"), m.generation == _barrier)
 _claimable = and_(_unfinished, _free, _eligible)
+_no_further = or_(
+    m.generation < p("generation"), and_(m.generation == p("generation"), m.failures <= p("failures"))
+)
 
-CLAIMABLE = select(member).where(_claimable).order_by(_advance, m.id).limit(1)
+CLAIMABLE = select(member).where(_claimable).order_by(m.generation, m.failures, m.id).limit(1)
 """The least advanced free member."""
 
-PREFERRED = select(member).where(_claimable, m.id == p("prefer"), _advance <= p("advance"))
+PREFERRED = select(member).where(_claimable, m.id == p("prefer"), _no_further)
 """The preferred member, if it is free and no further advanced."""
 
 ANY_UNFINISHED = select(exists().where(_unfinished))
 """Whether any member still has to train."""
 
-OTHERS_WAIT = select(exists().where(_claimable, m.id != p("holder"), _advance <= p("advance")))
+OTHERS_WAIT = select(exists().where(_claimable, m.id != p("holder"), _no_further))
 """Whether another member waits for a worker that is no further advanced than the holder's."""
 
 AT_BARRIER = select(exists().where(_unfinished, m.id == p("holder"), _eligible))

@@ -14,8 +14,6 @@ class Standing:
 
     member: int
     """Its id."""
-    steps: int
-    """Steps it has trained."""
     generation: int
     """Segments it has ended."""
     failures: int
@@ -34,21 +32,22 @@ def claimable(standings: Iterable[Standing], *, synchronous: bool) -> list[Stand
     return [s for s in unfinished if s.free and (not synchronous or s.generation == barrier)]
 
 
-def first(candidates: Sequence[Standing], *, interval: int, prefer: int | None) -> Standing | None:
-    """Returns the least advanced candidate.
+def first(candidates: Sequence[Standing], *, prefer: int | None) -> Standing | None:
+    """Returns the least advanced candidate: of the lowest generation, and there of the fewest failures.
 
-    A failure counts as an interval of progress, so that a member that keeps failing neither starves nor starves others.
+    A segment that was given up counts as well, so a member that keeps failing holds nobody up for more than its
+    allowed failures; and a member that waits for others to end their first segment never comes before them.
     """
     if not candidates:
         return None
-    least = min(_advance(s, interval) for s in candidates)
-    equals = [s for s in candidates if _advance(s, interval) == least]
+    least = min(map(_advance, candidates))
+    equals = [s for s in candidates if _advance(s) == least]
     return next((s for s in equals if s.member == prefer), equals[0])
 
 
-def hands_over(holder: Standing, candidates: Sequence[Standing], *, interval: int) -> bool:
+def hands_over(holder: Standing, candidates: Sequence[Standing]) -> bool:
     """Whether a worker gives up its member for another: one waits that is no further advanced."""
-    return any(_advance(s, interval) <= _advance(holder, interval) for s in candidates if s.member != holder.member)
+    return any(_advance(s) <= _advance(holder) for s in candidates if s.member != holder.member)
 
 
 def storable(text: str) -> str:
@@ -56,5 +55,5 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _advance(standing: Standing, interval: int) -> int:
-    return standing.steps + standing.failures * interval
+def _advance(standing: Standing) -> tuple[int, int]:
+    return standing.generation, standing.failures

@@ -124,7 +124,8 @@ class SqliteStore:
                 unfinished = tx.sql.value(q.ANY_UNFINISHED, **wanted)
                 return Idle(finished=not unfinished, stopping=stopping)
             if prefer is not None and row["id"] != prefer:
-                row = tx.sql.first(q.PREFERRED, **wanted, prefer=prefer, advance=tx.advance(row)) or row
+                advance = {"generation": row["generation"], "failures": row["failures"]}
+                row = tx.sql.first(q.PREFERRED, **wanted, prefer=prefer, **advance) or row
             epoch = row["epoch"] + 1
             tx.hold(row["id"], epoch, worker)
             newest = tx.segment(SegmentId(row["id"], row["generation"] - 1)) if row["generation"] else None

@@ -27,8 +27,6 @@ class Limits:
     """Number of members."""
     steps: int
     """Steps each member trains."""
-    interval: int
-    """Steps between ready points."""
     synchronous: bool
     """Whether generations are taken in lockstep."""
     max_failures: int
@@ -41,7 +39,7 @@ class Limits:
     @classmethod
     def of(cls, spec: Mapping[str, Any], lease_s: float) -> Limits:
         """Returns the limits in a specification's JSON."""
-        names = ("population", "steps", "interval", "synchronous", "max_failures")
+        names = ("population", "steps", "synchronous", "max_failures")
         return cls(**{name: spec[name] for name in names}, mode=Mode(spec["mode"]), lease_s=lease_s)
 
 
@@ -70,7 +68,6 @@ class Transaction:
         return {
             "population": limits.population,
             "steps": limits.steps,
-            "interval": limits.interval,
             "synchronous": limits.synchronous,
             "now": self._clock.now(),
             "boot": self._clock.boot(),
@@ -88,10 +85,6 @@ class Transaction:
     def segment(self, id: SegmentId) -> Row | None:
         """Returns a segment's row."""
         return self.sql.first(q.SEGMENT, **id._asdict())
-
-    def advance(self, row: Row) -> int:
-        """Returns how far a member counts as advanced when workers choose."""
-        return int(row["steps"] + row["failures"] * self.limits.interval)
 
     def fence(self, claim: Claim) -> Row:
         """Returns the row of a claimed member.
@@ -278,7 +271,8 @@ class Transaction:
         if unfinished and not stopping:
             wanted = {**self.wanted, "holder": claim.member}
             at_barrier = not limits.synchronous or self.sql.value(q.AT_BARRIER, **wanted)
-            if at_barrier and not self.sql.value(q.OTHERS_WAIT, **wanted, advance=segment.member_end):
+            advance = {"generation": segment.generation + 1, "failures": 0}
+            if at_barrier and not self.sql.value(q.OTHERS_WAIT, **wanted, **advance):
                 kept = _after(claim, segment)
                 return Published(segment=segment, claim=kept, collected=collected, stopping=stopping)
         self.free({"id": claim.member, "epoch": claim.epoch})

@@ -19,6 +19,7 @@ from populace.core import (
     Decision,
     Evaluation,
     Exploit,
+    Failed,
     Population,
     Retire,
     RunSpec,
@@ -235,6 +236,8 @@ class Stay(Life):
         if population.num_unknown == 0 and not any(map(math.isfinite, population.better_P)):
             self._check_hope(newest)
         decision = self._decide(population, claim.member, generation)
+        if isinstance(decision, Exploit) and self._is_beyond_help(newest):
+            decision = Retire(why={"rule": "beyond help", "clones": self._spec.max_failures + 1})
         if isinstance(decision, Wait):
             self._store.release(claim)
             return None
@@ -253,6 +256,17 @@ class Stay(Life):
             why=decision.why,
             snapshot=population.sequence,
         )
+
+    def _is_beyond_help(self, newest: Segment) -> bool:
+        """Whether the clones that replaced a member failed as often as a segment may: trying might never end."""
+        member, generation, in_a_row = newest.member, newest.generation, 0
+        segment: Segment | None = newest
+        while segment is not None and isinstance(segment.outcome, Failed):
+            in_a_row += 1
+            if in_a_row > self._spec.max_failures + 1:
+                return True
+            segment = self._store.segment(SegmentId(member, generation - in_a_row))
+        return False
 
     def _decide(self, population: Population, member: int, generation: int) -> Decision:
         """Asks the policy, which may hold a user's function. It is pure: what it raises now it would raise again."""

@@ -68,7 +68,8 @@ def tracked(name: str, thing: object, scratch: Path | None = None) -> Tracked:
     raise UsageError(
         f"`track` takes an object with state_dict and load_state_dict, a dict or list that holds the state, a numpy "
         f"array or generator, or a pair (save, load) of functions of a directory, but got "
-        f"{name}={type(thing).__qualname__}: for example track({name}=(save, load)), or track(state=holder) with holder = {{{name!r}: ...}}"
+        f"{name}={type(thing).__qualname__}: for example "
+        f"track({name}=(save, load)), or track(state=holder) with holder = {{{name!r}: ...}}"
     )
 
 
