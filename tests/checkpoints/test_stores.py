@@ -34,7 +34,7 @@ def store(tmp_path):
 
 
 def _file(store):
-    return store.directory / "objects" / DIGEST[:2] / DIGEST
+    return store.directory / "objects" / DIGEST
 
 
 def _files(store):
@@ -104,10 +104,10 @@ def test_put_is_durable_in_the_right_order(store, monkeypatch):
     monkeypatch.setattr(os, "rename", rename)
     store.put([CONTENT])
     temporary = next(name for name in log if name.startswith("tmp/"))
-    assert log == ["..", ".", temporary, ".", "objects", "rename", f"objects/{DIGEST[:2]}"]
+    assert log == ["..", ".", temporary, ".", "rename", "objects"]
     log.clear()
     store.put([CONTENT])
-    assert [name for name in log if not name.startswith("tmp/")] == ["rename", f"objects/{DIGEST[:2]}"]
+    assert [name for name in log if not name.startswith("tmp/")] == ["rename", "objects"]
     assert len(log) == 3
 
 

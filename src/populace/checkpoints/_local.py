@@ -15,7 +15,8 @@ import itertools
 import os
 import secrets
 import stat
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias, final
@@ -26,11 +27,14 @@ from populace.checkpoints._store import CheckpointStore, Digest, check_bytes, ch
 
 _Digests: TypeAlias = list[Digest]  # inside the class, `list` is the method
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_HASH_BESIDE_BYTES = 1_000_000
 
 
 @final
 class LocalCheckpoints(CheckpointStore):
-    """Checkpoints as files `objects/<first two digits>/<digest>` under a directory, readable by their owner only.
+    """Checkpoints as files `objects/<digest>` under a directory, readable by their owner only.
+
+    One folder holds them all: a run keeps about one per member, and every further folder would cost a sync.
 
     The directory is made by the first `put`, so that looking at a store never writes.
 
@@ -141,17 +145,15 @@ class LocalCheckpoints(CheckpointStore):
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(temporary, flags, 0o600)
         try:
-            hasher = hashlib.sha256()
             try:
                 for part in parts:
-                    hasher.update(part)
                     rest = memoryview(part).cast("B")
                     while len(rest):
                         rest = rest[os.write(descriptor, rest) :]
-                os.fsync(descriptor)
+                digest = _hash_while(parts, lambda: os.fsync(descriptor))
             finally:
                 os.close(descriptor)
-            path = self._path(hasher.hexdigest())
+            path = self._path(digest)
             self._make(path.parent)
             temporary.rename(path)
         except BaseException:  # an interrupt leaves no half file either
@@ -177,12 +179,10 @@ class LocalCheckpoints(CheckpointStore):
 
     def _path(self, digest: Digest) -> Path:
         check_digest(digest)
-        return self._objects / digest[:2] / digest
+        return self._objects / digest
 
     def _files(self) -> Iterator[Path]:
-        for path in sorted(self._objects.glob("[0-9a-f][0-9a-f]/" + "[0-9a-f]" * 64)):
-            if path.name.startswith(path.parent.name):
-                yield path
+        yield from sorted(self._objects.glob("[0-9a-f]" * 64))
 
     def _remove(self, path: Path) -> None:
         try:
@@ -199,6 +199,27 @@ class LocalCheckpoints(CheckpointStore):
         return StoreError(
             f"{what} ({error.strerror or error}): check the directory and the rights of this user, and resume"
         )
+
+
+def _hash_while(parts: Sequence[Chunk], wait: Callable[[], None]) -> Digest:
+    """Returns the digest of the parts, worked out while the disk is waited for if they are large."""
+    hasher = hashlib.sha256()
+
+    def update() -> None:
+        for part in parts:
+            hasher.update(part)
+
+    if sum(memoryview(part).nbytes for part in parts) < _HASH_BESIDE_BYTES:
+        update()
+        wait()
+    else:
+        beside = threading.Thread(target=update)
+        beside.start()
+        try:
+            wait()
+        finally:
+            beside.join()
+    return hasher.hexdigest()
 
 
 def _sync(directory: Path) -> None:

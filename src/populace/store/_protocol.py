@@ -189,7 +189,8 @@ class Store(Protocol):
     """The log of one run.
 
     Guarantees:
-        * Every method is one transaction: all of it happens or nothing. What was returned survives any crash.
+        * Every method is one transaction: all of it happens or nothing. What was returned survives the death of
+          any process; what `publish` has returned survives that of the host.
         * The row is the commit point: a checkpoint counts once `publish` has named it.
         * Every write under a claim carries its epoch. If the member was claimed again since, `StaleClaim` is raised and
           nothing is written. Repeating a `publish` that went through changes nothing and returns the same segment, and

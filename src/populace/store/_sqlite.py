@@ -145,7 +145,7 @@ class SqliteStore:
             tx.hold(claim.member, claim.epoch, claim.worker)
 
     def begin(self, claim: Claim, draft: Draft) -> Segment:
-        with self._write() as tx:
+        with self._write(durable=False) as tx:
             row = tx.fence(claim)
             assert not row["running"], "a member trains one segment at a time"
             parent = None if draft.parent is None else tx.segment(draft.parent)
