@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from populace.demos._run import DEMOS, run_demo
 
 if TYPE_CHECKING:
+    from populace.demos._digits import contest as digits_contest
     from populace.demos._digits_task import DIGITS_SPACE, Digits
     from populace.demos._figure2 import (
         FIGURE2_INITIAL,
@@ -35,6 +36,7 @@ __all__ = [
     "NoisyQuadratic",
     "TriangleWave",
     "best_constant",
+    "digits_contest",
     "oracle_schedule",
     "run_demo",
 ]
@@ -54,4 +56,6 @@ def __getattr__(name: str) -> object:
     for module, names in _HOMES.items():
         if name in names:
             return getattr(importlib.import_module(f"populace.demos.{module}"), name)
+    if name == "digits_contest":
+        return importlib.import_module("populace.demos._digits").contest
     raise AttributeError(f"module 'populace.demos' has no attribute {name!r}")
