@@ -19,7 +19,9 @@ def main(arguments: list[str]) -> int:
     os.environ["POPULACE_PROGRESS"] = "off"
     task = Digits()
     rows: list[tuple[dict[str, float], dict[str, float], int | None]] = []
-    print("| seed | PBT test log-loss | accuracy | random search | accuracy | PBT passed random's final validation at |")
+    print(
+        "| seed | PBT test log-loss | accuracy | random search | accuracy | PBT passed random's final validation at |"
+    )
     print("|---|---|---|---|---|---|")
     for seed in range(first, last):
         with tempfile.TemporaryDirectory() as directory:

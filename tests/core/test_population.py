@@ -72,6 +72,13 @@ def test_at_generation_shows_everybody_at_one_age() -> None:
     assert population.at_generation(7).latest == population.latest
 
 
+def test_member_that_joined_later_sees_the_others_where_they_wait() -> None:
+    """A synchronous run was resumed with more members: what the others were at its age is no longer stored."""
+    population = _two_lives()
+    assert [s.generation for s in population.at_generation(0, since=10).latest] == [1, 0]
+    assert [s.generation for s in population.at_generation(0, since=9).latest] == [0, 0]
+
+
 def test_at_progress_shows_everybody_at_one_number_of_weight_steps() -> None:
     """Whoever has trained longer is compared by what it had at the same age; who was not there yet is unknown."""
     population = _two_lives()

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import random
-import select
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from populace import Callback, PopulaceError, Processes, Trainable, resume
+from populace import Callback, PopulaceError, Processes, Trainable
 from populace.core import Finite
-from populace.run import Result, verify
+from populace.run import verify
 from populace.store import EventKind, SqliteStore
-from populace.testing import Bowl, NoisyBowl, tune_toy
+from populace.testing import NoisyBowl, tune_toy
 
 pytestmark = pytest.mark.slow
 linux = pytest.mark.skipif(sys.platform != "linux", reason="waits for processes by pidfd, which only Linux has")
@@ -66,23 +64,6 @@ def _is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
     except OSError:
         return False
-
-
-def _wait_for_end(pids, timeout_s: float) -> None:
-    """Waits until all processes have ended.
-
-    Raises:
-        AssertionError: One lives on.
-    """
-    for pid in pids:
-        try:
-            descriptor = os.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
-        try:
-            assert select.select([descriptor], [], [], timeout_s)[0], f"process {pid} lives on"
-        finally:
-            os.close(descriptor)
 
 
 def _events(directory: Path, *kinds: EventKind):
@@ -176,61 +157,6 @@ def test_a_synchronous_log_does_not_show_kills(reference, tmp_path):
     result = tune_toy(Dying(), tmp_path, metric="score", synchronous=True, executor=executor, max_failures=20)
     assert _events(result.directory, EventKind.LOST)
     assert result.to_records() == reference
-
-
-SUPERVISED = """
-import sys
-from pathlib import Path
-import populace
-
-class Counting(populace.Trainable):
-    def init(self, key, hp):
-        return {"w": 0.9}
-    def step(self, key, state, hp):
-        import os
-        with open("steps", "a") as file:
-            file.write(f"{os.getpid()}\\n")
-        return {"w": state["w"] * (1 - hp["lr"])}
-    def evaluate(self, key, state):
-        return 1 - state["w"]
-
-class Tell(populace.Callback):
-    def on_segment(self, segment):
-        print("segment", flush=True)
-
-populace.tune(Counting(), {"lr": populace.LogUniform(1e-3, 1e-1)}, population=4, steps=400, interval=2, seed=0,
-              name="toy", executor=populace.Processes(workers=2), callbacks=[Tell()])
-"""
-
-
-@linux
-def test_a_killed_supervisor_takes_its_workers_along_and_resume_completes(tmp_path):
-    """Workers without a supervisor would train on unseen; what was published must all be there for the next one."""
-    (tmp_path / "train.py").write_text(SUPERVISED)
-    with subprocess.Popen(
-        [sys.executable, "train.py"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as supervisor:
-        for _ in range(6):
-            assert supervisor.stdout.readline() == "segment\n"
-        with pytest.raises(PopulaceError, match=rf"'toy' is being trained by process {supervisor.pid}: wait for it"):
-            resume("toy", directory=tmp_path / "runs")
-        supervisor.kill()
-        _wait_for_end({int(pid) for pid in (tmp_path / "steps").read_text().split()}, timeout_s=5)
-    before = Result.load("toy", str(tmp_path / "runs"))
-    ended = [s for s in before.segments if s.ended is not None]
-    assert ended
-    assert not before.finished
-    result = resume("toy", Bowl(), directory=tmp_path / "runs", steps=max(before.state.steps), force=True)
-    assert result.finished
-    assert result.state.steps == (max(before.state.steps),) * 4
-    after = {s.id: s for s in result.segments}
-    for segment in ended:
-        now = after[segment.id]
-        assert (now.score, now.checkpoint, now.hyperparameters) == (
-            segment.score,
-            segment.checkpoint,
-            segment.hyperparameters,
-        )
 
 
 def _die(how):

@@ -7,10 +7,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
-from populace import PBT, Inline, LogUniform, PopulaceError, Resample, Space, Trainable, resume, tune
+from populace import PBT, Inline, PopulaceError, Space, Trainable, resume, tune
 from populace.core import RunSpec
 from populace.run import Result, verify
 from populace.run._tune import _resume_hint
@@ -32,42 +34,6 @@ def folder(finished, tmp_path):
     return tmp_path
 
 
-class Counting(Trainable):
-    """Counts the steps it takes in this process; as source code the same for all tests."""
-
-    num_steps = 0
-
-    def init(self, key, hp):
-        return {"w": 0.9}
-
-    def step(self, key, state, hp):
-        Counting.num_steps += 1
-        return {"w": state["w"] * (1 - hp["lr"])}
-
-    def evaluate(self, key, state):
-        return 1 - state["w"]
-
-
-def test_a_finished_run_is_returned_at_once(tmp_path):
-    """Running a script a second time must show the result, not train it again."""
-    first = tune_toy(Counting(), tmp_path)
-    Counting.num_steps = 0
-    again = tune_toy(Counting(), tmp_path)
-    assert Counting.num_steps == 0
-    assert again.to_records() == first.to_records()
-
-
-def test_more_steps_go_on_from_what_there_is(folder):
-    """A promising run is prolonged; what was trained stays as it is."""
-    before = Result.load("toy", str(folder)).to_records()
-    result = tune_toy(Bowl(), folder, steps=10)
-    assert result.finished
-    assert result.state.steps == (10,) * 4
-    after = {(r["member"], r["generation"]): r for r in result.to_records()}
-    assert all(after[r["member"], r["generation"]]["score"] == r["score"] for r in before)
-    assert verify(result.directory) == []
-
-
 @pytest.mark.parametrize("population", [2, 6])
 def test_members_can_be_added_and_left_out(folder, population):
     """More machines came, or fewer are left."""
@@ -87,10 +53,7 @@ def test_fewer_steps_are_already_done(folder):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"space": {"lr": LogUniform(1e-3, 2e-1)}}, r"space: "),
-        ({"policy": PBT(explore=Resample())}, r"policy: "),
         ({"interval": 3}, r"interval: 2 became 3"),
-        ({"seed": 1}, r"seed: 0 became 1"),
         ({"mode": "min"}, r"mode: 'max' became 'min'"),
         ({"trainable": NoisyBowl(), "metric": "score"}, r"code: "),
     ],
@@ -146,31 +109,6 @@ def test_names_that_are_no_folder_names_are_refused(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"population": 0}, r"`population >= 1` must hold"),
-        ({"interval": 0}, r"`interval >= 1` must hold"),
-        ({"steps": 0}, r"`steps >= 1` must hold"),
-        ({"steps": 2.5}, r"steps"),
-        ({"space": {}}, r"space"),
-        ({"space": {"lr": (3, 1)}}, r"low"),
-        ({"mode": "best"}, r"`mode` must be 'max' or 'min', but got 'best'"),
-        ({"policy": "pbt"}, r"`policy` must be a policy such as PBT\(\)"),
-        ({"seed": "x"}, r"`seed` must be a whole number or None"),
-        ({"executor": 4}, r"`executor` must be an executor such as Processes\(workers=4\)"),
-        ({"callbacks": [print]}, r"`callbacks` must hold populace\.Callback objects"),
-        ({"evaluate_every": 5}, r"`evaluate_every <= interval` must hold"),
-    ],
-)
-def test_bad_arguments_are_one_clear_line_and_create_nothing(tmp_path, changes, told):
-    """The first mistakes of a new user; none may leave a half-made run of that name behind."""
-    with pytest.raises(PopulaceError, match=told) as caught:
-        tune_toy(Bowl(), tmp_path / "runs", **changes)
-    assert "\n" not in str(caught.value)
-    assert not (tmp_path / "runs").exists()
-
-
 def test_a_file_in_place_of_the_folder_is_one_clear_line(tmp_path):
     """A file called `runs` lies in the way."""
     (tmp_path / "runs").write_text("")
@@ -180,33 +118,35 @@ def test_a_file_in_place_of_the_folder_is_one_clear_line(tmp_path):
 
 UNPRIVILEGED = """
 import os, sys
-if os.geteuid() == 0:
-    os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
 import populace
+from populace.store import SqliteStore
 from populace.testing import Bowl, tune_toy
+os.chdir(sys.argv[1])
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
 for name in ("new", "toy"):
     try:
         tune_toy(Bowl(), "runs", name=name, steps=8)
     except populace.PopulaceError as error:
-        print(type(error).__name__, error)
+        print(error)
 print(populace.Result.load("toy").best.score)
 """
 
 
 @pytest.mark.slow
-def test_a_read_only_folder_is_one_clear_line_and_can_be_read(folder):
+def test_a_read_only_folder_is_one_clear_line_and_can_be_read(finished):
     """The results of a colleague are looked at; training there is refused."""
-    runs = folder / "runs"
-    runs.mkdir()
-    (folder / "toy").rename(runs / "toy")
-    for path in (*runs.rglob("*"), runs, folder):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    if os.geteuid() != 0:
-        for path in (runs / "toy", runs):
-            path.chmod(0o555)
-    # The folders above belong to this user alone; whoever runs as somebody else is handed the folder as its own.
-    code = f"import os; os.chdir({str(folder)!r})\n{UNPRIVILEGED}"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as shared:  # where other users may come
+        runs = Path(shared) / "runs"
+        shutil.copytree(finished, runs)
+        Path(shared).chmod(0o755)
+        for path in (*runs.rglob("*"), runs):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        done = subprocess.run([sys.executable, "-c", UNPRIVILEGED, shared], capture_output=True, text=True, check=False)
+        for path in (*runs.rglob("*"), runs):
+            path.chmod(0o755)
     lines = done.stdout.splitlines()
     assert len(lines) == 3, done.stdout + done.stderr
     assert "cannot be made (Permission denied): choose another directory" in lines[0]

@@ -106,7 +106,7 @@ def test_a_conditional_hyperparameter_is_bound_when_it_becomes_active(tmp_path):
 
     space = {"kind": Choice([0, 1]), "momentum": Uniform(0.5, 1, when={"kind": 1})}
     build = lambda: {"opt": Sgd(lr=5.0, momentum=0.0)}  # noqa: E731 - as above
-    assert tune_toy(_loop(build, check), tmp_path, space=space, population=6, steps=10, interval=1).finished
+    assert tune_toy(_loop(build, check), tmp_path, space=space, steps=8, interval=1).finished
 
 
 @pytest.mark.parametrize(

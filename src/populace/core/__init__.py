@@ -15,7 +15,7 @@ from populace.core._policy import (
     parent_of,
     start,
 )
-from populace.core._population import Population
+from populace.core._population import Population, lockstep_id
 from populace.core._retention import base_of, kept
 from populace.core._schedule import Piece, Schedule
 from populace.core._score import Diverged, Failed, Finite, Mode, Outcome, Status, outcome_of, status_of
@@ -58,6 +58,7 @@ __all__ = [
     "decide",
     "decision_key",
     "kept",
+    "lockstep_id",
     "outcome_of",
     "parent_of",
     "policy_from_json",

@@ -119,12 +119,20 @@ class Population:
         then = self._standing(latest, self._changed(latest), self.forest, self.sequence)
         return replace(then, donates_P=self.donates_P & np.isfinite(then.better_P))
 
-    def at_generation(self, generation: int) -> Population:
-        """Returns the population in which every member stands at its newest ended segment up to a generation."""
-        latest: list[Segment | None] = []
-        for member, newest in enumerate(self.latest):
-            index = generation if newest is None else min(generation, newest.generation)
-            latest.append(self.forest.get(SegmentId(member, index)))
+    def at_generation(self, generation: int, since: int = 0) -> Population:
+        """Returns the population in lockstep: every member stands at its newest ended segment up to a generation.
+
+        Members that had gone further before `since` stand at their newest: whoever asks joined the run later, they wait
+        for it, and their older checkpoints are gone.
+
+        Args:
+            generation: The generation that whoever asks has ended.
+            since: Sequence number at which it began that.
+        """
+        latest = [
+            newest if newest is None else self.forest.get(lockstep_id(newest, generation, since))
+            for newest in self.latest
+        ]
         sequence = max((s.ended or 0 for s in latest if s is not None), default=0)
         return self._standing(latest, self._changed(latest), self.forest, sequence)
 
@@ -164,6 +172,12 @@ class Population:
             tie_P=tie_P,
             donates_P=donates_P,
         )
+
+
+def lockstep_id(newest: Segment, generation: int, since: int) -> SegmentId:
+    """Returns where a member with this newest ended segment stands in `Population.at_generation`."""
+    is_ahead = newest.generation > generation and (newest.ended or 0) >= since
+    return SegmentId(newest.member, generation) if is_ahead else newest.id
 
 
 _MASK = 2**64 - 1

@@ -207,7 +207,9 @@ def _check_decisions(
             upto += 1
         seen = [e for e in ended[place:upto] if e.member < spec.population]
         population, place = population.with_ended(_as_then(seen), s.snapshot), upto
-        view = population.at_generation(s.generation - 1) if spec.synchronous else population
+        before = forest.get(SegmentId(s.member, s.generation - 1))
+        since = 0 if before is None else before.begun
+        view = population.at_generation(s.generation - 1, since) if spec.synchronous else population
         yield from _check_decision(s, view, spec)
 
 

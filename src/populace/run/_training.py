@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast, final
 
-from populace._errors import RunExists, RunFailed, RunInterrupted
+from populace._errors import RunExists, RunFailed, RunInterrupted, StoreError, UnknownRun
 from populace.checkpoints import LocalCheckpoints
 from populace.core import Failed, RunSpec, Segment
 from populace.executors import CHECKPOINTS, SCRATCH, Executor, Job
@@ -66,11 +66,16 @@ class Training:
         with RunLock(self._directory):
             store = SqliteStore(self._directory)
             try:
-                if not (self._directory / "store.sqlite").exists():
+                if not is_created(self._directory):
                     store.create(self._spec)
                 store.open(self._spec)
                 self._sweep(store)
-                self._train(store)
+                try:
+                    self._train(store)
+                except BaseException:
+                    with suppress(StoreError):  # what ended the run is what the user must hear
+                        self._sweep(store)
+                    raise
                 self._sweep(store)
             finally:
                 store.close()
@@ -126,6 +131,18 @@ class Training:
         shutil.rmtree(self._directory / SCRATCH, ignore_errors=True)
         with suppress(FileNotFoundError):
             LocalCheckpoints(self._directory / CHECKPOINTS).sweep(store.referenced())
+
+
+def is_created(directory: Path) -> bool:
+    """Returns whether there is a run in a folder; a creation that was cut short has left a file, but no run."""
+    store = SqliteStore(directory)
+    try:
+        store.read()
+    except UnknownRun:
+        return False
+    finally:
+        store.close()
+    return True
 
 
 def _failure(spec: RunSpec, state: RunState, newest: Sequence[Segment]) -> str | None:

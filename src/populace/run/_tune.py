@@ -16,11 +16,11 @@ from populace._errors import UsageError
 from populace.core import PBT, Mode, Policy, RunSpec, source_digest
 from populace.executors import Executor, Job, Processes
 from populace.run._callbacks import Callback
-from populace.run._directory import STORE_FILE, find_run, fresh_name, make_directory, run_directory
+from populace.run._directory import find_run, fresh_name, make_directory, run_directory
 from populace.run._displays import choose_display
 from populace.run._entry import entry_of, load_entry, refuse_while_loading
 from populace.run._result import Result
-from populace.run._training import Training, continued
+from populace.run._training import Training, continued, is_created
 from populace.space import Space
 from populace.store import RunStatus, SqliteStore
 from populace.worker import Loop, Trainable
@@ -179,14 +179,14 @@ def _train(
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise UsageError(f"`callbacks` must hold populace.Callback objects, but got {callback!r}: derive from it")
-    exists = (folder / STORE_FILE).exists()
+    exists = is_created(folder)
     spec = continued(folder, asked, force=force) if exists else asked
     executor.check(Job(directory=folder, spec=spec, trainable=trainable))
     if exists and _is_done(folder, spec):
-        return Result(folder, trainable=trainable, policy=spec.policy)
+        return Result(folder.absolute(), trainable=trainable, policy=spec.policy)
     make_directory(folder)
     return Training(
-        directory=folder,
+        directory=folder.absolute(),  # the user's code may change the working folder
         spec=spec,
         trainable=trainable,
         executor=executor,
@@ -216,7 +216,7 @@ def _seed(seed: int | None, folder: Path) -> int:
     """Returns the seed: the one given, else that of the run that goes on, else a drawn one."""
     if seed is not None:
         return seed
-    if not (folder / STORE_FILE).exists():
+    if not is_created(folder):
         return secrets.randbits(32)
     store = SqliteStore(folder)
     try:

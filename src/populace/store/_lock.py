@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import final
@@ -58,9 +59,10 @@ class RunLock:
                 f"only one process may train a run, but {self._path.parent.name!r} is being trained by process "
                 f"{holder}: wait for it, stop it, or choose another name"
             ) from None
-        os.truncate(self._fd, 0)
-        os.pwrite(self._fd, str(os.getpid()).encode(), 0)
         _held.add(self._fd)
+        with suppress(OSError):  # the number only serves the message above; a full disk is told by who needs the space
+            os.truncate(self._fd, 0)
+            os.pwrite(self._fd, str(os.getpid()).encode(), 0)
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         if self._fd in _held:  # not in a forked child, which holds nothing

@@ -52,9 +52,7 @@ _barrier = (
 )
 _eligible = or_(~p("synchronous"), m.generation == _barrier)
 _claimable = and_(_unfinished, _free, _eligible)
-_no_further = or_(
-    m.generation < p("generation"), and_(m.generation == p("generation"), m.failures <= p("failures"))
-)
+_no_further = or_(m.generation < p("generation"), and_(m.generation == p("generation"), m.failures <= p("failures")))
 
 CLAIMABLE = select(member).where(_claimable).order_by(m.generation, m.failures, m.id).limit(1)
 """The least advanced free member."""

@@ -85,11 +85,11 @@ class StoreConformance(ABC):
     def test_member_that_waits_for_others_never_comes_before_them(self, empty: Store) -> None:
         """A failed member waits for somebody to copy; claimed again and again, it would keep that from happening."""
         empty.create(spec_of(max_failures=1))
-        for _ in range(2):
-            begin_or_take_up(empty, claim := claim_of(empty, prefer=0))
+        for claim in (claim_of(empty), claim_of(empty)):
+            begin(empty, claim)
             empty.fail(claim, "broken")
-            empty.fail(claim_of(empty, prefer=1), "hiccup") if claim.member == 0 else None
-        assert claim_of(empty).member == 1
+        assert empty.fail(claim_of(empty, prefer=0), "broken").ended
+        assert claim_of(empty, prefer=0).member == 1
 
     def test_preferred_member_wins_among_equals(self, store: Store) -> None:
         """A worker that has a member's weights in its memory need not load another's."""

@@ -37,6 +37,8 @@ from populace.store import Claim, Draft, Ending, Store
 from populace.worker._life import Life, State, Stretch
 from populace.worker._view import View
 
+_MOST_FAILED_IN_A_ROW = 10  # clones explore: even where half of what they find fails, this is one in a thousand
+
 
 @final
 class Stay(Life):
@@ -232,12 +234,12 @@ class Stay(Life):
                 snapshot=0,
             )
         generation = newest.generation + 1
-        population = self._view.before(generation)
+        population = self._view.after(newest)
         if population.num_unknown == 0 and not any(map(math.isfinite, population.better_P)):
             self._check_hope(newest)
         decision = self._decide(population, claim.member, generation)
         if isinstance(decision, Exploit) and self._is_beyond_help(newest):
-            decision = Retire(why={"rule": "beyond help", "clones": self._spec.max_failures + 1})
+            decision = Retire(why={"rule": "beyond help", "failed": _MOST_FAILED_IN_A_ROW})
         if isinstance(decision, Wait):
             self._store.release(claim)
             return None
@@ -258,12 +260,12 @@ class Stay(Life):
         )
 
     def _is_beyond_help(self, newest: Segment) -> bool:
-        """Whether the clones that replaced a member failed as often as a segment may: trying might never end."""
+        """Whether the clones that replaced a member failed one after another so often that trying might never end."""
         member, generation, in_a_row = newest.member, newest.generation, 0
         segment: Segment | None = newest
         while segment is not None and isinstance(segment.outcome, Failed):
             in_a_row += 1
-            if in_a_row > self._spec.max_failures + 1:
+            if in_a_row >= _MOST_FAILED_IN_A_ROW:
                 return True
             segment = self._store.segment(SegmentId(member, generation - in_a_row))
         return False

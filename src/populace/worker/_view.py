@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import final
 
-from populace.core import Population, RunSpec, Segment, SegmentId
+from populace.core import Population, RunSpec, Segment, SegmentId, lockstep_id
 from populace.store import Store
 
 _SPARE = 1000
@@ -25,19 +25,23 @@ class View:
         self._spec = spec
         self._population = Population.empty(space=spec.space, mode=spec.mode, seed=spec.seed, size=spec.population)
 
-    def before(self, generation: int) -> Population:
-        """Returns the snapshot from which the decision about a generation is taken.
+    def after(self, newest: Segment) -> Population:
+        """Returns the snapshot from which a member's next decision is taken.
 
-        Asynchronous: everything that has ended by now. Synchronous: everybody at the end of the generation before.
+        Asynchronous: everything that has ended by now. Synchronous: everybody at the end of the same generation.
+
+        Args:
+            newest: The member's newest ended segment.
         """
         changes = self._store.snapshot(self._population.sequence)
         members = [s for s in changes.ended if s.member < self._spec.population]
         self._population = self._population.with_ended(members, changes.sequence)
-        self._fill(generation)
+        self._fill(newest)
         self._prune()
-        return self._population.at_generation(generation - 1) if self._spec.synchronous else self._population
+        lockstep = self._spec.synchronous
+        return self._population.at_generation(newest.generation, newest.begun) if lockstep else self._population
 
-    def _fill(self, generation: int) -> None:
+    def _fill(self, newest: Segment) -> None:
         """Loads the ancestors that the policy looks at and that ended before this worker first looked."""
         policy = self._spec.policy
         if not (self._spec.synchronous or policy.memory or policy.needs_history):
@@ -54,7 +58,7 @@ class View:
 
         known = [s for s in self._population.latest if s is not None]
         if self._spec.synchronous:
-            back = (get(SegmentId(s.member, generation - 1)) if s.generation >= generation else s for s in known)
+            back = (get(lockstep_id(s, newest.generation, newest.begun)) for s in known)
             known = [s for s in back if s is not None]
         if policy.memory or policy.needs_history:
             least = min((s.end_step for s in known), default=0)

@@ -75,12 +75,12 @@ class GatedStore(Store):
 
     def publish(self, claim: Claim, ending: Ending) -> Published:
         answer = self._write("publish", lambda: self._store.publish(claim, ending))
-        self._notes.publishing(claim, ending, answer)
+        self._notes.publishing(claim, ending, answer, self._world.clock.now())
         if self._world.fault(Fault.REPEAT):
             self._notes.hit(self._name, "answer lost")
             self._turn()
             answer = self._write("publish", lambda: self._store.publish(claim, ending))
-            self._notes.publishing(claim, ending, answer)
+            self._notes.publishing(claim, ending, answer, self._world.clock.now())
         self._notes.check_retention(self._store.referenced())
         self._told("publish")
         return answer
@@ -89,7 +89,7 @@ class GatedStore(Store):
         verdict = self._write("fail", lambda: self._store.fail(claim, reason))
         self._judge(reason)
         ended = self._store.segment(SegmentId(claim.member, self._notes.generation(claim.member)))
-        self._notes.failed(claim, ended if verdict.ended else None)
+        self._notes.failed(claim, verdict, ended if verdict.ended else None)
         self._notes.check_retention(self._store.referenced())
         self._told("fail")
         return verdict
@@ -166,7 +166,9 @@ class GatedStore(Store):
         except StaleClaim:
             self._notes.counts[f"stale claim at {name}"] += 1
             if not self._notes.process(self._name).hit:
-                self._notes.violate("lost work", self._name, f"has lost its claim at {name}, though no fault had hit it")
+                self._notes.violate(
+                    "lost work", self._name, f"has lost its claim at {name}, though no fault had hit it"
+                )
             raise
         except DonorGone:
             self._notes.counts["donor gone"] += 1

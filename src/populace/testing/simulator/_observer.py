@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import final
 
-from populace.core import Failed, Finite, RunSpec, Segment, SegmentId, Violation
-from populace.store import Claim, Draft, Ending, Published
+from populace.core import Failed, Finite, Mode, RunSpec, Segment, SegmentId, Violation
+from populace.store import Claim, Draft, Ending, FailureVerdict, Published
 from populace.testing.simulator._disk import Disk
+from populace.testing.simulator._plan import BOUNDS
 from populace.testing.simulator._toy import Toy, Truth
 
 
@@ -69,6 +70,7 @@ class Observer:
         violations: What was broken, in the order in which it was seen.
         published: Segments by id as they were published or given up.
         pinned: Segments whose checkpoints the user has asked to keep.
+        stopping: Whether the run was asked to stop.
         num_lost: Claims that were lost by a lease that ran out or a death that was seen.
     """
 
@@ -88,6 +90,7 @@ class Observer:
         self._row = row
         self._members: dict[int, _Member] = {}
         self._best: Segment | None = None
+        self.stopping = False
 
     def violate(self, law: str, subject: object, text: str) -> None:
         """Notes that something is broken."""
@@ -104,6 +107,7 @@ class Observer:
     def opened(self, spec: RunSpec) -> None:
         """Notes that a session began: all claims are free."""
         self._spec = spec
+        self.stopping = False
         for member in self._members.values():
             member.holder = None
 
@@ -132,6 +136,9 @@ class Observer:
         if member.holder is not None:
             text = f"taken from {member.holder.worker} {member.lease_until - now:.2f} s before its lease ran out"
             self.violate("lease", f"member {claim.member}", text)
+        if self.stopping or member.retired or member.trained >= self._spec.steps:
+            text = f"claimed though stopping={self.stopping}, retired={member.retired}, trained={member.trained}"
+            self.violate("claim", f"member {claim.member}", text)
         known, told = member.newest, claim.newest
         if (known and known.id) != (told and told.id) or claim.steps != member.trained:
             text = f"its newest is {told} after {claim.steps} steps, not {known} after {member.trained}"
@@ -157,6 +164,8 @@ class Observer:
         asked = (draft.parent, draft.donor, dict(draft.hyperparameters), draft.start_step)
         if asked != (segment.parent, segment.donor, dict(segment.hyperparameters), segment.start_step):
             self.violate("begin", f"segment {segment.id}", f"written as {segment}, but asked for {draft}")
+        if not all(low <= segment.hyperparameters[name] <= high for name, (low, high) in BOUNDS.items()):  # type: ignore[operator]  # numbers
+            self.violate("bounds", f"segment {segment.id}", f"has {dict(segment.hyperparameters)}, outside {BOUNDS}")
         if segment.generation in member.begun:
             self.violate("decision", f"segment {segment.id}", "was decided twice")
         if self._spec.synchronous:
@@ -184,7 +193,7 @@ class Observer:
         newest = self._member(member).newest
         return 0 if newest is None else newest.generation + 1
 
-    def publishing(self, claim: Claim, ending: Ending, answer: Published) -> None:
+    def publishing(self, claim: Claim, ending: Ending, answer: Published, now: float) -> None:
         """Notes a publish; judges fencing and that state, score and row belong together."""
         segment, member = answer.segment, self._member(claim.member)
         before = self.published.get(segment.id)
@@ -195,25 +204,29 @@ class Observer:
             self._fence(claim, "publish")
             self._ended(member, segment)
             self._check_state(segment, ending)
-            if isinstance(segment.outcome, Finite) and (
-                self._best is None or segment.better(self._spec.mode) > self._best.better(self._spec.mode)
-            ):
+            if self._level(segment) > (-math.inf if self._best is None else self._level(self._best)):
                 self._best = segment
         process = self.process(claim.worker)
-        process.attempt, process.hit = None, ""
+        process.attempt = None
+        if now <= member.lease_until:  # else the next claim by anybody takes the member, and the fault is not over yet
+            process.hit = ""
         if answer.claim is None:
             if member.holder is not None and member.holder.epoch == claim.epoch:
                 member.holder = None
-        elif member.trained >= self._spec.steps:
-            self.violate("budget", f"member {claim.member}", f"goes on after {member.trained} of {self._spec.steps}")
+        elif member.trained >= self._spec.steps or self.stopping:
+            text = f"goes on after {member.trained} of {self._spec.steps} steps, stopping={self.stopping}"
+            self.violate("claim", f"member {claim.member}", text)
         self.counts["published"] += 1
 
-    def failed(self, claim: Claim, ended: Segment | None) -> None:
+    def failed(self, claim: Claim, verdict: FailureVerdict, ended: Segment | None) -> None:
         """Notes a failure, and the segment where it was given up."""
         self._fence(claim, "fail")
         member = self._member(claim.member)
         member.failures += 1
         member.holder = None
+        if verdict.failures != member.failures:
+            text = f"{verdict.failures} failures in a row are counted, but {member.failures} were"
+            self.violate("failures", f"member {claim.member}", text)
         if ended is not None:
             self.gave_up(ended)
 
@@ -288,6 +301,33 @@ class Observer:
             if not member.retired and member.trained != self._spec.steps:
                 self.violate("budget", f"member {id}", f"trained {member.trained} of {self._spec.steps} steps")
 
+    def check_ranks(self, segments: Iterable[Segment]) -> None:
+        """Judges truncation by counting: who was copied was among the best then, and who copied was where it says."""
+        log = sorted(segments, key=lambda s: s.begun)
+        for segment in log:
+            if segment.why.get("rule") != "truncation" or self._spec.synchronous:
+                continue
+            then: dict[int, Segment] = {}
+            for other in log:
+                if other.ended is not None and other.ended <= segment.snapshot:
+                    held = then.get(other.member)
+                    then[other.member] = other if held is None or held.generation < other.generation else held
+            mine = self._level(then[segment.member])
+            above = sum(self._level(other) > mine for other in then.values())
+            equal = sum(self._level(other) == mine for other in then.values())
+            rank = segment.why["rank"]
+            assert isinstance(rank, int)
+            if not above < rank <= above + equal:
+                text = f"counts as rank {rank}, but {above} were better and {equal} as good"
+                self.violate("rank", f"segment {segment.id}", text)
+            if segment.donor is not None and self._level(then[segment.donor.member]) < mine:
+                self.violate("rank", f"segment {segment.id}", f"copied {segment.donor}, which was worse")
+
+    @property
+    def best(self) -> SegmentId | None:
+        """The best segment so far; of equal ones, the first."""
+        return None if self._best is None else self._best.id
+
     @property
     def any_published(self) -> bool:
         """Whether any segment has trained to its end."""
@@ -307,6 +347,12 @@ class Observer:
     def all_retired(self) -> bool:
         """Whether every member was given up for good."""
         return all(self._member(id).retired for id in range(self._spec.population))
+
+    def _level(self, segment: Segment) -> float:
+        """Returns a score on a scale where larger is better, by the observer's own rule."""
+        if not isinstance(segment.outcome, Finite) or not math.isfinite(segment.outcome.value):
+            return -math.inf
+        return segment.outcome.value if self._spec.mode is Mode.MAX else -segment.outcome.value
 
     def _member(self, id: int) -> _Member:
         return self._members.setdefault(id, _Member())
@@ -373,7 +419,9 @@ class Observer:
         member = self._member(claim.member)
         if member.holder is None or (claim.epoch, claim.worker) != (member.holder.epoch, member.holder.worker):
             text = f"{what} by {claim.worker} under epoch {claim.epoch}, but the member is at epoch {member.epoch}"
-            self.violate("fencing", f"member {claim.member}", f"{text}, held by {member.holder and member.holder.worker}")
+            self.violate(
+                "fencing", f"member {claim.member}", f"{text}, held by {member.holder and member.holder.worker}"
+            )
 
     def _close(self, name: str, process: Process) -> None:
         attempt = process.attempt
@@ -398,5 +446,3 @@ class Observer:
             if running is not None and running.parent is not None:
                 needed[running.parent] = None
         return [self.published[id] for id in needed if id in self.published]
-
-

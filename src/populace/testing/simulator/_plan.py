@@ -14,7 +14,9 @@ from populace.space import IntUniform, LogUniform, Space
 from populace.testing.simulator._toy import Toy
 
 _SQLITE_SHARE = 0.02
-_SPACE = Space.of({"x": LogUniform(1e-3, 1e-1), "n": IntUniform(1, 9)})
+BOUNDS = {"x": (1e-3, 1e-1), "n": (1, 9)}
+"""Where the hyperparameters must stay."""
+_SPACE = Space.of({"x": LogUniform(*BOUNDS["x"]), "n": IntUniform(1, 9)})
 
 
 class Fault(Enum):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from populace.core import Failed, Segment, SegmentId, Violation, chapters, verify_log
+from populace.core import PBT, Compare, Failed, Segment, SegmentId, Violation, chapters, verify_log
 from populace.store import Event, EventKind, RunStatus, SqliteStore, Store
 from populace.testing.simulator._clock import SimulatedClock
 from populace.testing.simulator._plan import Fault, Plan
@@ -140,8 +140,8 @@ class _Life:
             if not self._notes.all_retired:
                 self._notes.violate("retired", "run", "all members count as retired, but they are not")
             self._notes.counts["all retired"] += 1
-        elif (state.best is None) == self._notes.any_finite:
-            self._notes.violate("best", "run", f"its best is {state.best}")
+        elif (state.best and state.best.id) != self._notes.best:
+            self._notes.violate("best", "run", f"its best is {state.best}, not {self._notes.best}")
         self._world.before_write(durable=True)
         self._world.log.end(RunStatus.FINISHED)
         self._notes.check_budget()
@@ -176,13 +176,17 @@ class _Life:
         before = set(world.disk.visible)
         self._sweep()
         stored = world.log.referenced()
-        if not any(notes.counts[fault.value] for fault in Fault) and before != stored:
+        calm = not any(notes.counts[fault.value] for fault in Fault) and not notes.counts["run failed"]
+        if calm and before != stored:
             notes.violate("retention", "run", f"{len(before)} checkpoints on disk, but {len(stored)} in the log")
         if left := (set(world.disk.visible) ^ stored) - world.disk.spoilt:
             notes.violate("retention", "run", f"disk and log differ in {sorted(left)} after a sweep")
         notes.check_retention(stored)
         segments = {s.id: s for s in world.log.segments()}
         notes.check_log(segments)
+        policy = self._spec.policy
+        if self._spec == world.plan.spec and isinstance(policy, PBT) and policy.compare is Compare.LATEST:
+            notes.check_ranks(segments.values())
         events = world.log.events(limit=10**6)
         _check_events(world, events, segments)
         changes = [(e.sequence, e.detail["changed"]) for e in events if e.kind is EventKind.OPENED]
@@ -246,4 +250,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
-

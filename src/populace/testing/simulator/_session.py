@@ -75,6 +75,7 @@ class Session:
         """Asks the workers to stop, as a user would."""
         self.world.before_write(durable=True)
         self.world.log.command("stop")
+        self.world.observer.stopping = True
         self.stopped = True
 
     def _expire(self, name: str) -> None:
