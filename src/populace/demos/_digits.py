@@ -48,9 +48,9 @@ def contest(*, directory: Path, seed: int, stem: str) -> Contest:
 def run_digits(*, directory: Path, seed: int, stem: str, console: Console) -> None:
     """Runs the demo and tells what happened."""
     console.print(
-        f"[bold]Handwritten digits, careless annotators.[/bold] {POPULATION} small networks learn real scans of digits, "
-        f"but {CARELESS_SHARE:.0%} of the labels are random, drawn anew at every visit. Large steps learn fast, small steps "
-        "average the noise away: the best learning rate falls while training goes on.\n"
+        f"[bold]Handwritten digits, careless annotators.[/bold] {POPULATION} small networks learn real scans, "
+        f"but {CARELESS_SHARE:.0%} of the labels are random, drawn anew at every visit. Large steps learn fast, "
+        "small steps average the noise away: the best learning rate falls while training goes on.\n"
         f"Two runs from the same start, same code, same seed ({seed}), {POPULATION} x {STEPS} member-steps each "
         "(a step is 300 updates): PBT, and random search, where nobody copies.\n"
     )

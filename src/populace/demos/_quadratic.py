@@ -38,8 +38,9 @@ def contest(*, directory: Path, seed: int, stem: str) -> Contest:
 def run_quadratic(*, directory: Path, seed: int, stem: str, console: Console) -> None:
     """Runs the demo and tells what happened."""
     console.print(
-        "[bold]A noisy quadratic.[/bold] Stochastic gradient descent in 200 dimensions; only the learning rate is tuned. "
-        "The expected loss of every schedule is known exactly, so the best constant and the best schedule (the oracle) are too.\n"
+        "[bold]A noisy quadratic.[/bold] Stochastic gradient descent in 200 dimensions; only the rate is tuned. "
+        "The expected loss of every schedule is known exactly, so the best constant "
+        "and the best schedule (the oracle) are too.\n"
     )
     held = contest(directory=directory, seed=seed, stem=stem)
     task = NoisyQuadratic()
