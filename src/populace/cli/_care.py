@@ -63,5 +63,5 @@ def collect(name: str, directory: str, *, delete: bool) -> None:
 
 
 def _orphans(directory: Path, needed: set[str]) -> list[Path]:
-    objects = sorted((directory / "objects").glob("*/*"))
+    objects = sorted((directory / "objects").glob("*"))
     return [*(path for path in objects if path.name not in needed), *sorted((directory / "tmp").glob("*"))]
