@@ -18,8 +18,8 @@ from populace.testing.simulator._plan import Fault
 from populace.testing.simulator._schedule import run_schedule
 
 _CHUNK = 100
-_SMALL = 200
-"""A batch below this size may well miss what is rare."""
+_ONCE_IN = 500
+"""In so many schedules, everything should happen once at least; a batch that is smaller tells nothing about that."""
 
 BRANCHES = (
     *("published", "exploit", "work lost", "segment taken up again", "given up", "retired", "donor gone"),
@@ -27,7 +27,7 @@ BRANCHES = (
     *("killed after claim", "killed after begin", "killed after put", "killed after publish", "killed after fail"),
     *("damaged checkpoint", "waited for a donor", "waited at the barrier", "handed over in place"),
     *("handed over to another member", "resumed", "resumed with other limits", "stopped", "sweep cut short"),
-    *("claims lost with the host", "compared with the log without faults", "run failed", "all retired"),
+    *("claims and begins lost with the host", "compared with the log without faults", "run failed", "all retired"),
     *("hopeless", "no finite score"),
 )
 """What must have happened sometimes, besides every fault: the branches of the protocol."""
@@ -73,9 +73,15 @@ class Report:
         )
 
     @property
-    def never(self) -> list[str]:
-        """What never happened although it should: a batch that is large enough and lacks something proves nothing."""
-        return [name for name in (*(fault.value for fault in Fault), *BRANCHES) if not self.counts[name]]
+    def scarce(self) -> list[str]:
+        """What happened too seldom: a batch that lacks a fault or a branch of the protocol proves nothing about it."""
+        least = self.num_schedules // _ONCE_IN
+        return [name for name in (*(fault.value for fault in Fault), *BRANCHES) if self.counts[name] < least]
+
+    @property
+    def num_kills(self) -> int:
+        """Worker processes that were killed one by one; crashes of whole runs and hosts come on top."""
+        return self.counts[Fault.KILL_BEFORE.value] + self.counts[Fault.KILL_AFTER.value]
 
 
 def run_seeds(seeds: Iterable[int], *, mutant: str | None = None, stop: bool = False) -> Report:

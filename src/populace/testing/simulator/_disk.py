@@ -58,7 +58,7 @@ class Disk:
         kind = rng.randrange(4)
         place = rng.randrange(max(1, len(content)))
         self.spoilt.add(digest)
-        if kind == 0:
+        if kind == 0 or not content:
             del self.visible[digest]
             self.durable.pop(digest, None)
             return

@@ -20,6 +20,7 @@ from populace.store import (
     RunStatus,
     Store,
 )
+from populace.testing.simulator._judge import judge_retention
 from populace.testing.simulator._plan import Fault
 from populace.testing.simulator._world import World
 
@@ -68,7 +69,7 @@ class GatedStore(Store):
         self._notes.extended(claim, self._world.clock.now())
 
     def begin(self, claim: Claim, draft: Draft) -> Segment:
-        segment = self._write("begin", lambda: self._store.begin(claim, draft))
+        segment = self._write("begin", lambda: self._store.begin(claim, draft), durable=False)
         self._notes.begun(claim, draft, segment)
         self._told("begin")
         return segment
@@ -81,7 +82,7 @@ class GatedStore(Store):
             self._turn()
             answer = self._write("publish", lambda: self._store.publish(claim, ending))
             self._notes.publishing(claim, ending, answer, self._world.clock.now())
-        self._notes.check_retention(self._store.referenced())
+        judge_retention(self._notes, self._store.referenced())
         self._told("publish")
         return answer
 
@@ -90,7 +91,7 @@ class GatedStore(Store):
         self._judge(reason)
         ended = self._store.segment(SegmentId(claim.member, self._notes.generation(claim.member)))
         self._notes.failed(claim, verdict, ended if verdict.ended else None)
-        self._notes.check_retention(self._store.referenced())
+        judge_retention(self._notes, self._store.referenced())
         self._told("fail")
         return verdict
 
@@ -113,7 +114,9 @@ class GatedStore(Store):
         return self._read(lambda: self._store.segment(id))
 
     def state(self) -> RunState:
-        return self._read(self._store.state)
+        state = self._read(self._store.state)
+        self._notes.nothing_finite |= state.best is None and self._notes.best is None
+        return state
 
     def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
         return self._read(lambda: self._store.events(after, limit))

@@ -1,57 +1,22 @@
-"""The outside observer: it writes down what every process was told, and says when two of these things cannot both be true.
+"""The outside observer: it writes down what every process was told, and says which of these things cannot both be true.
 
-It shares no code with what it watches: retention, barrier, fencing, leases and lost work are judged from its own notes.
+It shares no rules with what it watches: barrier, fencing, leases, budget and lost work are judged from its own notes.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import final
 
-from populace.core import Failed, Finite, Mode, RunSpec, Segment, SegmentId, Violation
+from populace.core import Failed, Finite, RunSpec, Segment, SegmentId, Violation
 from populace.store import Claim, Draft, Ending, FailureVerdict, Published
 from populace.testing.simulator._disk import Disk
+from populace.testing.simulator._notes import Attempt, MemberNotes, Process, level
 from populace.testing.simulator._plan import BOUNDS
 from populace.testing.simulator._toy import Toy, Truth
-
-
-@final
-@dataclass(kw_only=True)
-class Attempt:
-    """One process's work on one segment."""
-
-    segment: SegmentId
-    """Which."""
-    steps: int = 0
-    """Steps trained."""
-
-
-@final
-@dataclass(kw_only=True)
-class Process:
-    """What is known of one process."""
-
-    attempt: Attempt | None = None
-    """What it trains, until it is published."""
-    hit: str = ""
-    """The fault that excuses the loss of that work."""
-
-
-@final
-@dataclass(kw_only=True)
-class _Member:
-    epoch: int = 0
-    holder: Claim | None = None
-    lease_until: float = -math.inf
-    failures: int = 0
-    retired: bool = False
-    trained: int = 0
-    newest: Segment | None = None
-    running: Segment | None = None
-    begun: dict[int, Segment] = field(default_factory=dict)
 
 
 @final
@@ -68,9 +33,16 @@ class Observer:
     Attributes:
         counts: How often each thing has happened.
         violations: What was broken, in the order in which it was seen.
+        spec: The run as it was opened last.
+        disk: Where checkpoints lie.
+        members: What is known of each member.
+        processes: What is known of each process.
+        best: The best segment so far; of equal ones, the first.
         published: Segments by id as they were published or given up.
         pinned: Segments whose checkpoints the user has asked to keep.
         stopping: Whether the run was asked to stop.
+        hopeless: Whether a failure counted as the one that shows that nobody can train.
+        nothing_finite: Whether somebody was told that no score is finite.
         num_lost: Claims that were lost by a lease that ran out or a death that was seen.
     """
 
@@ -82,14 +54,15 @@ class Observer:
         self.published: dict[SegmentId, Segment] = {}
         self.pinned: set[SegmentId] = set()
         self.num_lost = 0
+        self.hopeless = self.nothing_finite = False
         self.processes: dict[str, Process] = {}
-        self._spec = spec
+        self.spec = spec
         self._truth = Truth(toy, spec)
-        self._disk = disk
+        self.disk = disk
         self._lease_s = lease_s
         self._row = row
-        self._members: dict[int, _Member] = {}
-        self._best: Segment | None = None
+        self.members: dict[int, MemberNotes] = {}
+        self.best: Segment | None = None
         self.stopping = False
 
     def violate(self, law: str, subject: object, text: str) -> None:
@@ -106,37 +79,37 @@ class Observer:
 
     def opened(self, spec: RunSpec) -> None:
         """Notes that a session began: all claims are free."""
-        self._spec = spec
+        self.spec = spec
         self.stopping = False
-        for member in self._members.values():
+        for member in self.members.values():
             member.holder = None
 
     def memo(self) -> Callable[[], None]:
         """Returns what takes all notes on members back to this moment: a crash of the host has undone the rest."""
-        members = {id: replace(member) for id, member in self._members.items()}
+        members = {id: replace(known, begun=dict(known.begun)) for id, known in self.members.items()}
         published, num_lost = dict(self.published), self.num_lost
 
         def back() -> None:
-            self._members, self.published, self.num_lost = members, published, num_lost
+            self.members, self.published, self.num_lost = members, published, num_lost
 
         return back
 
     def lapsed(self, now: float) -> None:
         """Notes that leases have run out, as anybody's claim finds."""
-        for member in self._members.values():
+        for member in self.members.values():
             if member.holder is not None and member.lease_until < now:
                 self.counts["lease ran out"] += 1
                 self._lost(member)
 
     def claimed(self, claim: Claim, now: float) -> None:
         """Notes a claim; judges fencing, leases and what the claim tells."""
-        member = self._member(claim.member)
+        member = self.member(claim.member)
         if claim.epoch != member.epoch + 1:
             self.violate("fencing", f"member {claim.member}", f"epoch {claim.epoch} follows {member.epoch}")
         if member.holder is not None:
             text = f"taken from {member.holder.worker} {member.lease_until - now:.2f} s before its lease ran out"
             self.violate("lease", f"member {claim.member}", text)
-        if self.stopping or member.retired or member.trained >= self._spec.steps:
+        if self.stopping or member.retired or member.trained >= self.spec.steps:
             text = f"claimed though stopping={self.stopping}, retired={member.retired}, trained={member.trained}"
             self.violate("claim", f"member {claim.member}", text)
         known, told = member.newest, claim.newest
@@ -145,7 +118,7 @@ class Observer:
             self.violate("acknowledged", f"member {claim.member}", text)
         if claim.running is not None:
             self.counts["segment taken up again"] += 1
-            self._same(claim.running, "the segment that goes on")
+            self.judge_decision(claim.running, "the segment that goes on")
         member.epoch, member.holder = claim.epoch, claim
         self.extended(claim, now)
         process = self.process(claim.worker)
@@ -155,12 +128,12 @@ class Observer:
     def extended(self, claim: Claim, now: float) -> None:
         """Notes a renewal."""
         self._fence(claim, "renew")
-        self._member(claim.member).lease_until = now + self._lease_s
+        self.member(claim.member).lease_until = now + self._lease_s
 
     def begun(self, claim: Claim, draft: Draft, segment: Segment) -> None:
         """Notes a begin; judges fencing, the barrier and that the decision is written as taken."""
         self._fence(claim, "begin")
-        member = self._member(claim.member)
+        member = self.member(claim.member)
         asked = (draft.parent, draft.donor, dict(draft.hyperparameters), draft.start_step)
         if asked != (segment.parent, segment.donor, dict(segment.hyperparameters), segment.start_step):
             self.violate("begin", f"segment {segment.id}", f"written as {segment}, but asked for {draft}")
@@ -168,11 +141,11 @@ class Observer:
             self.violate("bounds", f"segment {segment.id}", f"has {dict(segment.hyperparameters)}, outside {BOUNDS}")
         if segment.generation in member.begun:
             self.violate("decision", f"segment {segment.id}", "was decided twice")
-        if self._spec.synchronous:
-            for id in range(self._spec.population):
-                other = self._member(id)
+        if self.spec.synchronous:
+            for id in range(self.spec.population):
+                other = self.member(id)
                 at = -1 if other.newest is None else other.newest.generation
-                if not other.retired and other.trained < self._spec.steps and at < segment.generation - 1:
+                if not other.retired and other.trained < self.spec.steps and at < segment.generation - 1:
                     self.violate("barrier", f"segment {segment.id}", f"began before member {id} had ended {at + 1}")
         member.begun[segment.generation] = member.running = segment
         if segment.donor is not None:
@@ -185,17 +158,17 @@ class Observer:
             self._close(name, process)
             process.attempt = Attempt(segment=id)
         process.attempt.steps += 1
-        if process.attempt.steps > self._spec.interval:
+        if process.attempt.steps > self.spec.interval:
             self.violate("interval", f"segment {id}", f"{process.attempt.steps} steps were trained at a stretch")
 
     def generation(self, member: int) -> int:
         """Returns the generation that a member trains, or would train next."""
-        newest = self._member(member).newest
+        newest = self.member(member).newest
         return 0 if newest is None else newest.generation + 1
 
     def publishing(self, claim: Claim, ending: Ending, answer: Published, now: float) -> None:
         """Notes a publish; judges fencing and that state, score and row belong together."""
-        segment, member = answer.segment, self._member(claim.member)
+        segment, member = answer.segment, self.member(claim.member)
         before = self.published.get(segment.id)
         if before is not None:
             if before != segment and before.ended != segment.ended:
@@ -204,8 +177,8 @@ class Observer:
             self._fence(claim, "publish")
             self._ended(member, segment)
             self._check_state(segment, ending)
-            if self._level(segment) > (-math.inf if self._best is None else self._level(self._best)):
-                self._best = segment
+            if level(segment, self.spec.mode) > (-math.inf if self.best is None else level(self.best, self.spec.mode)):
+                self.best = segment
         process = self.process(claim.worker)
         process.attempt = None
         if now <= member.lease_until:  # else the next claim by anybody takes the member, and the fault is not over yet
@@ -213,20 +186,27 @@ class Observer:
         if answer.claim is None:
             if member.holder is not None and member.holder.epoch == claim.epoch:
                 member.holder = None
-        elif member.trained >= self._spec.steps or self.stopping:
-            text = f"goes on after {member.trained} of {self._spec.steps} steps, stopping={self.stopping}"
+        elif member.trained >= self.spec.steps or (self.stopping and before is None):
+            text = f"goes on after {member.trained} of {self.spec.steps} steps, stopping={self.stopping}"
             self.violate("claim", f"member {claim.member}", text)
         self.counts["published"] += 1
 
     def failed(self, claim: Claim, verdict: FailureVerdict, ended: Segment | None) -> None:
         """Notes a failure, and the segment where it was given up."""
         self._fence(claim, "fail")
-        member = self._member(claim.member)
+        member = self.member(claim.member)
         member.failures += 1
         member.holder = None
         if verdict.failures != member.failures:
             text = f"{verdict.failures} failures in a row are counted, but {member.failures} were"
             self.violate("failures", f"member {claim.member}", text)
+        if verdict.hopeless:
+            self.hopeless = True
+            untried = [
+                id for id in range(self.spec.population) if not (self.member(id).failures or self.member(id).newest)
+            ]
+            if untried or any(not isinstance(s.outcome, Failed) for s in self.published.values()):
+                self.violate("failure", "run", f"counts as hopeless, but members {untried} have not failed")
         if ended is not None:
             self.gave_up(ended)
 
@@ -235,9 +215,9 @@ class Observer:
         if segment.id in self.published:
             return
         self.counts["given up"] += 1
-        member = self._member(segment.member)
-        if member.failures <= self._spec.max_failures and segment.member < self._spec.population:
-            text = f"given up after {member.failures} failures, of which {self._spec.max_failures} are allowed"
+        member = self.member(segment.member)
+        if member.failures <= self.spec.max_failures and segment.member < self.spec.population:
+            text = f"given up after {member.failures} failures, of which {self.spec.max_failures} are allowed"
             self.violate("failures", f"segment {segment.id}", text)
         self._ended(member, segment)
 
@@ -245,18 +225,18 @@ class Observer:
         """Notes that a member was given up for good."""
         self._fence(claim, "retire")
         self.counts["retired"] += 1
-        member = self._member(claim.member)
+        member = self.member(claim.member)
         member.retired, member.holder = True, None
 
     def released(self, claim: Claim) -> None:
         """Notes a release."""
-        member = self._member(claim.member)
+        member = self.member(claim.member)
         if member.holder is not None and member.holder.epoch == claim.epoch:
             member.holder = None
 
     def expired(self, name: str) -> None:
         """Notes that a dead process's members were freed, at the cost of one failure each."""
-        for member in self._members.values():
+        for member in self.members.values():
             if member.holder is not None and member.holder.worker == name:
                 self._lost(member)
 
@@ -264,100 +244,11 @@ class Observer:
         """Notes that a process ended."""
         self._close(name, self.process(name))
 
-    def check_retention(self, stored: set[str]) -> None:
-        """Judges that what is needed is referred to and there.
+    def member(self, id: int) -> MemberNotes:
+        """Returns the notes on a member."""
+        return self.members.setdefault(id, MemberNotes())
 
-        Args:
-            stored: The digests that the store says are kept.
-        """
-        for segment in self._needed():
-            digest = segment.checkpoint
-            if digest is None:
-                continue
-            if digest not in stored:
-                self.violate("retention", f"segment {segment.id}", "its checkpoint is needed, but was collected")
-            elif digest not in self._disk.visible and digest not in self._disk.spoilt:
-                self.violate("retention", f"segment {segment.id}", "its checkpoint is needed, but its bytes are gone")
-
-    def check_log(self, segments: Mapping[SegmentId, Segment]) -> None:
-        """Judges that everything acknowledged is in the log as it was acknowledged."""
-        for id, segment in self.published.items():
-            found = segments.get(id)
-            if found is None:
-                self.violate("acknowledged", f"segment {id}", "was published, but is not in the log")
-            else:
-                self._same(found, "the log's row")
-                if (found.ended, found.outcome, found.checkpoint) != (
-                    segment.ended,
-                    segment.outcome,
-                    segment.checkpoint,
-                ):
-                    self.violate("acknowledged", f"segment {id}", f"was {segment}, but the log holds {found}")
-
-    def check_budget(self) -> None:
-        """Judges that every member trained its steps, neither more nor less, unless it was given up for good."""
-        for id in range(self._spec.population):
-            member = self._member(id)
-            if not member.retired and member.trained != self._spec.steps:
-                self.violate("budget", f"member {id}", f"trained {member.trained} of {self._spec.steps} steps")
-
-    def check_ranks(self, segments: Iterable[Segment]) -> None:
-        """Judges truncation by counting: who was copied was among the best then, and who copied was where it says."""
-        log = sorted(segments, key=lambda s: s.begun)
-        for segment in log:
-            if segment.why.get("rule") != "truncation" or self._spec.synchronous:
-                continue
-            then: dict[int, Segment] = {}
-            for other in log:
-                if other.ended is not None and other.ended <= segment.snapshot:
-                    held = then.get(other.member)
-                    then[other.member] = other if held is None or held.generation < other.generation else held
-            mine = self._level(then[segment.member])
-            above = sum(self._level(other) > mine for other in then.values())
-            equal = sum(self._level(other) == mine for other in then.values())
-            rank = segment.why["rank"]
-            assert isinstance(rank, int)
-            if not above < rank <= above + equal:
-                text = f"counts as rank {rank}, but {above} were better and {equal} as good"
-                self.violate("rank", f"segment {segment.id}", text)
-            if segment.donor is not None and self._level(then[segment.donor.member]) < mine:
-                self.violate("rank", f"segment {segment.id}", f"copied {segment.donor}, which was worse")
-
-    @property
-    def best(self) -> SegmentId | None:
-        """The best segment so far; of equal ones, the first."""
-        return None if self._best is None else self._best.id
-
-    @property
-    def any_published(self) -> bool:
-        """Whether any segment has trained to its end."""
-        return any(not isinstance(s.outcome, Failed) for s in self.published.values())
-
-    @property
-    def any_finite(self) -> bool:
-        """Whether any segment has a finite score."""
-        return self._best is not None
-
-    @property
-    def all_failed(self) -> bool:
-        """Whether every member has failed."""
-        return all(self._member(id).failures or self._member(id).newest for id in range(self._spec.population))
-
-    @property
-    def all_retired(self) -> bool:
-        """Whether every member was given up for good."""
-        return all(self._member(id).retired for id in range(self._spec.population))
-
-    def _level(self, segment: Segment) -> float:
-        """Returns a score on a scale where larger is better, by the observer's own rule."""
-        if not isinstance(segment.outcome, Finite) or not math.isfinite(segment.outcome.value):
-            return -math.inf
-        return segment.outcome.value if self._spec.mode is Mode.MAX else -segment.outcome.value
-
-    def _member(self, id: int) -> _Member:
-        return self._members.setdefault(id, _Member())
-
-    def _lost(self, member: _Member) -> None:
+    def _lost(self, member: MemberNotes) -> None:
         """Counts the failure that a lost claim costs; nobody was told whether the segment was given up for it."""
         self.num_lost += 1
         member.failures += 1
@@ -367,12 +258,12 @@ class Observer:
         row = self._row(member.running.id)
         if row is not None and row.ended is not None:
             self.gave_up(row)
-        elif member.failures > self._spec.max_failures:
-            text = f"not given up after {member.failures} failures, of which {self._spec.max_failures} are allowed"
+        elif member.failures > self.spec.max_failures:
+            text = f"not given up after {member.failures} failures, of which {self.spec.max_failures} are allowed"
             self.violate("failures", f"segment {member.running.id}", text)
 
-    def _ended(self, member: _Member, segment: Segment) -> None:
-        self._same(segment, "the ended segment")
+    def _ended(self, member: MemberNotes, segment: Segment) -> None:
+        self.judge_decision(segment, "the ended segment")
         self.published[segment.id] = segment
         if isinstance(segment.outcome, Failed) and segment.end_step != segment.start_step:
             self.violate("budget", f"segment {segment.id}", "failed, but keeps its steps")
@@ -383,14 +274,14 @@ class Observer:
         member.newest, member.running, member.failures = segment, None, 0
 
     def _check_state(self, segment: Segment, ending: Ending) -> None:
-        """Judges that the published bytes are what this segment's ancestry and hyperparameters make, and the score too."""
+        """Judges that the published bytes are what ancestry and hyperparameters make, and the score too."""
         subject = f"segment {segment.id}"
         digest = segment.checkpoint
-        content = None if digest is None else self._disk.written.get(digest)
-        if content is None or (digest not in self._disk.durable and digest not in self._disk.spoilt):
+        content = None if digest is None else self.disk.written.get(digest)
+        if content is None or (digest not in self.disk.durable and digest not in self.disk.spoilt):
             self.violate("durable", subject, "published before its checkpoint was durable")
             return
-        if segment.checkpoint_bytes != len(content) and digest not in self._disk.spoilt:
+        if segment.checkpoint_bytes != len(content) and digest not in self.disk.spoilt:
             self.violate("durable", subject, f"says {segment.checkpoint_bytes} bytes of {len(content)}")
         chain = self._truth.chain(segment)
         if chain is None:
@@ -404,9 +295,9 @@ class Observer:
         if finite != isinstance(segment.outcome, Finite) or (finite and segment.score != score):
             self.violate("score", subject, f"is {segment.outcome}, but {score} was reported last")
 
-    def _same(self, segment: Segment, what: str) -> None:
+    def judge_decision(self, segment: Segment, what: str) -> None:
         """Judges that a segment is as it was begun: whoever carries it out, the decision stays."""
-        begun = self._member(segment.member).begun.get(segment.generation)
+        begun = self.member(segment.member).begun.get(segment.generation)
         if begun is None:
             self.violate("acknowledged", f"segment {segment.id}", f"{what} was never begun")
             return
@@ -416,7 +307,7 @@ class Observer:
                 self.violate("decision", f"segment {segment.id}", text)
 
     def _fence(self, claim: Claim, what: str) -> None:
-        member = self._member(claim.member)
+        member = self.member(claim.member)
         if member.holder is None or (claim.epoch, claim.worker) != (member.holder.epoch, member.holder.worker):
             text = f"{what} by {claim.worker} under epoch {claim.epoch}, but the member is at epoch {member.epoch}"
             self.violate(
@@ -432,17 +323,3 @@ class Observer:
         if not process.hit:
             text = f"worker {name} lost {attempt.steps} steps, though no fault had hit it"
             self.violate("lost work", f"segment {attempt.segment}", text)
-
-    def _needed(self) -> list[Segment]:
-        """Returns the segments whose checkpoints must be there, by the observer's own rules."""
-        needed: dict[SegmentId, None] = dict.fromkeys(self.pinned)
-        if self._best is not None:
-            needed[self._best.id] = None
-        for member in self._members.values():
-            newest, running = member.newest, member.running
-            if newest is not None:
-                base = newest.parent if isinstance(newest.outcome, Failed) else newest.id
-                needed.update(dict.fromkeys([base] if base is not None else []))
-            if running is not None and running.parent is not None:
-                needed[running.parent] = None
-        return [self.published[id] for id in needed if id in self.published]

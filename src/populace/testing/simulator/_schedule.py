@@ -11,9 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from populace.core import PBT, Compare, Failed, Segment, SegmentId, Violation, chapters, verify_log
+from populace.core import PBT, Compare, Failed, Segment, Violation, chapters, verify_log
 from populace.store import Event, EventKind, RunStatus, SqliteStore, Store
 from populace.testing.simulator._clock import SimulatedClock
+from populace.testing.simulator._judge import (
+    differences,
+    judge_budget,
+    judge_events,
+    judge_log,
+    judge_ranks,
+    judge_retention,
+)
 from populace.testing.simulator._plan import Fault, Plan
 from populace.testing.simulator._session import Session
 from populace.testing.simulator._world import LEASE_S, World
@@ -52,7 +60,7 @@ def run_schedule(seed: int) -> Outcome:
         return outcome
     calm = _run(plan.without_faults())
     outcome.counts["compared with the log without faults"] += 1
-    violations = tuple(_differences(outcome.segments, calm.segments)) + calm.violations
+    violations = tuple(differences(outcome.segments, calm.segments)) + calm.violations
     return Outcome(**{**outcome.__dict__, "violations": violations})
 
 
@@ -137,24 +145,24 @@ class _Life:
             self._notes.violate("liveness", "run", f"nobody trains members {unfinished}, which are not done")
             return True
         if len(state.retired) == self._spec.population:
-            if not self._notes.all_retired:
+            if not all(self._notes.member(id).retired for id in range(self._spec.population)):
                 self._notes.violate("retired", "run", "all members count as retired, but they are not")
             self._notes.counts["all retired"] += 1
-        elif (state.best and state.best.id) != self._notes.best:
+        elif (state.best and state.best.id) != (self._notes.best and self._notes.best.id):
             self._notes.violate("best", "run", f"its best is {state.best}, not {self._notes.best}")
         self._world.before_write(durable=True)
         self._world.log.end(RunStatus.FINISHED)
-        self._notes.check_budget()
+        judge_budget(self._notes)
         return True
 
     def _judge_failure(self, message: str) -> None:
         """Judges that a run which gave up had reason to."""
         self._notes.counts["run failed"] += 1
         if "every member failed" in message:
-            justified = self._notes.all_failed and not self._notes.any_published
+            justified = self._notes.hopeless
             self._notes.counts["hopeless"] += 1
         else:
-            justified = "no member has reported a finite" in message and not self._notes.any_finite
+            justified = "no member has reported a finite" in message and self._notes.nothing_finite
             self._notes.counts["no finite score"] += 1
         if not justified:
             self._notes.violate("failure", "run", message)
@@ -176,57 +184,28 @@ class _Life:
         before = set(world.disk.visible)
         self._sweep()
         stored = world.log.referenced()
-        calm = not any(notes.counts[fault.value] for fault in Fault) and not notes.counts["run failed"]
+        calm = (
+            not any(notes.counts[fault.value] for fault in Fault)
+            and not notes.counts["run failed"] + notes.counts["retired"]
+        )
         if calm and before != stored:
             notes.violate("retention", "run", f"{len(before)} checkpoints on disk, but {len(stored)} in the log")
         if left := (set(world.disk.visible) ^ stored) - world.disk.spoilt:
             notes.violate("retention", "run", f"disk and log differ in {sorted(left)} after a sweep")
-        notes.check_retention(stored)
+        judge_retention(notes, stored)
         segments = {s.id: s for s in world.log.segments()}
-        notes.check_log(segments)
+        judge_log(notes, segments)
         policy = self._spec.policy
         if self._spec == world.plan.spec and isinstance(policy, PBT) and policy.compare is Compare.LATEST:
-            notes.check_ranks(segments.values())
+            judge_ranks(notes, segments.values())
         events = world.log.events(limit=10**6)
-        _check_events(world, events, segments)
+        judge_events(notes, events, segments)
         changes = [(e.sequence, e.detail["changed"]) for e in events if e.kind is EventKind.OPENED]
         held = world.log.read()
         story = chapters(held, changes, self._spec.policy)  # type: ignore[arg-type]  # as `open` wrote it
         finished = world.log.state().status is RunStatus.FINISHED
         found = verify_log(self._spec, list(segments.values()), story, finished=finished)
         notes.violations.extend(found)
-
-
-def _check_events(world: World, events: list[Event], segments: dict[SegmentId, Segment]) -> None:
-    """Judges that the log tells everything once, in order."""
-    notes = world.observer
-    if [e.sequence for e in events] != list(range(1, len(events) + 1)):
-        notes.violate("events", "run", "sequence numbers have gaps")
-    told = Counter((e.kind, e.member, e.generation) for e in events)
-    for id, segment in segments.items():
-        published, given_up = told[EventKind.PUBLISHED, *id], told[EventKind.GIVEN_UP, *id]
-        if told[EventKind.BEGUN, *id] != 1 or published + given_up != (segment.ended is not None):
-            notes.violate("events", f"segment {id}", f"begun once? published {published}, given up {given_up} times")
-    lost = sum(e.kind is EventKind.LOST for e in events)
-    if lost != notes.num_lost:
-        notes.violate("leases", "run", f"{lost} claims count as lost, but {notes.num_lost} were")
-
-
-def _differences(segments: tuple[Segment, ...], calm: tuple[Segment, ...]) -> Iterator[Violation]:
-    """Yields where a synchronous log differs from the one that the same seed gives without faults."""
-    mine, theirs = ({s.id: _lasting(s) for s in log} for log in (segments, calm))
-    for id in sorted(mine.keys() | theirs.keys()):
-        if mine.get(id) != theirs.get(id):
-            text = f"is {mine.get(id)} with faults and {theirs.get(id)} without"
-            yield Violation(law="determinism", subject=f"segment {id}", text=text)
-            return
-
-
-def _lasting(s: Segment) -> tuple[object, ...]:
-    """Returns what of a segment may depend on the seed alone."""
-    evaluations = [(e.step, repr(e.score)) for e in s.evaluations]
-    place = (s.parent, s.donor, s.start_step, s.end_step, s.member_start)
-    return (*place, dict(s.hyperparameters), dict(s.why), repr(s.outcome), evaluations, s.checkpoint)
 
 
 @contextmanager

@@ -188,7 +188,7 @@ class Turns:
             ready: list[Actor | tuple[int, Callable[[], None]]] = [a for a in alive if a.wakes <= self.now]
             ready += [due for due in self._appointments if due[0] <= self.now]
             if not ready:
-                self.now = min(min(a.wakes for a in alive), min((d[0] for d in self._appointments), default=2**62))
+                self.now = min([a.wakes for a in alive] + [due[0] for due in self._appointments])
                 continue
             chosen = ready[int(self._rng.random() * len(ready))]
             if isinstance(chosen, Actor):

@@ -112,7 +112,7 @@ class World:
         self.clock.restart()
         if self._undo is not None and self.rng.random() < 0.7:
             self._undo()
-            self.observer.counts["claims lost with the host"] += 1
+            self.observer.counts["claims and begins lost with the host"] += 1
         self._undo = None
 
     def _opened(self) -> Store:
