@@ -16,6 +16,8 @@ usage() {
 ./do test --all [ARG ..] install torch and jax too, and skip nothing for a missing package
 ./do check               lint, format, types, import contracts, rules of the house
 ./do bench [NAME ...]    run a benchmark; without a name, list them
+./do soak [--kills N]    kill, pause and restart real processes on a real run, then verify it
+./do simulate [--seeds A:B] [--mutant NAME]   simulated schedules with faults, from seeds
 ./do help                this text
 
 PYTHON=/path/to/python ./do ...   choose the Python (3.11 or later) that .venv is made from
@@ -113,6 +115,14 @@ check)
 bench)
     setup base
     exec .venv/bin/python -m benchmarks "$@"
+    ;;
+soak)
+    setup base
+    exec .venv/bin/python -m benchmarks soak "$@"
+    ;;
+simulate)
+    setup base
+    exec .venv/bin/python -m populace.testing.simulator "$@"
     ;;
 help | -h | --help) usage ;;
 *) usage >&2 && fail "no verb \`$verb\`: use one of those above" ;;

@@ -1,8 +1,9 @@
 """Kills, pauses and restarts real processes on a real run, then verifies it: `./do soak --kills 1000`.
 
-A run of worker processes trains a toy whose state carries its own history. Meanwhile workers are killed (SIGKILL) or paused
-past their lease (SIGSTOP, SIGCONT), and now and then the supervisor is killed and the run resumed. An outside observer reads
-what is published. At the end the run is stopped, and `verify` and the observer must agree that nothing was lost.
+A run of worker processes trains a toy whose state carries its own history. Meanwhile workers are killed (SIGKILL) or
+paused past their lease (SIGSTOP, SIGCONT), and now and then the supervisor is killed and the run resumed. An outside
+observer reads what is published. At the end the run is stopped, and `verify` and the observer must agree that nothing
+was lost.
 """
 
 from __future__ import annotations
@@ -139,7 +140,8 @@ def _report(soak: Soak, run: Path, options: argparse.Namespace, took_s: float) -
     delays = sorted(_delays(soak.times, [e.at for e in lost]))
     p99 = delays[int(0.99 * (len(delays) - 1))] if delays else 0.0
     print(
-        f"{soak.kills} kills, {soak.pauses} pauses past the lease, {soak.supervisor_kills} supervisor kills in {took_s:.0f} s"
+        f"{soak.kills} kills, {soak.pauses} pauses past the lease, {soak.supervisor_kills} supervisor kills "
+        f"in {took_s:.0f} s"
     )
     print(f"{len(held)} segments published, {len(soak.seen)} seen by the observer, {len(missing)} of them missing")
     print(f"{len(lost)} intervals lost, at most one per fault: {len(lost) <= faults}; {len(given_up)} given up")

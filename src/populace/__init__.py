@@ -1,7 +1,7 @@
 """Population Based Training for people who train models.
 
-A population of models trains at once; members that lag copy better ones and change their hyperparameters. The result is a
-trained model and the schedule of hyperparameters that made it. Start with `tune`.
+A population of models trains at once; members that lag copy better ones and change their hyperparameters. The result is
+a trained model and the schedule of hyperparameters that made it. Start with `tune`.
 """
 
 from __future__ import annotations

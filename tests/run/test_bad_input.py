@@ -90,7 +90,7 @@ def test_nan_from_everyone_stops_the_run(tmp_path):
         for _ in member:
             member.report(float("nan"))
 
-    with pytest.raises(PopulaceError, match="no member has reported a finite score.*nan"):
+    with pytest.raises(PopulaceError, match=r"no member has reported a finite score.*nan"):
         tune_toy(train, tmp_path)
 
 
