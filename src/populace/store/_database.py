@@ -57,7 +57,8 @@ class Connection:
 
     def value(self, statement: Executable, **parameters: object) -> Any:
         """Returns the first column of the first row."""
-        return next(iter(self.one(statement, **parameters).values()))
+        text, constants = _compiled(statement)
+        return self._driver.execute(text, {**constants, **parameters}).fetchone()[0]
 
     def write(self, statement: Executable, **parameters: object) -> sqlite3.Cursor:
         """Runs a statement; the cursor tells `rowcount` and `lastrowid`."""
@@ -205,7 +206,7 @@ def _connect(path: Path, mode: str, *pragmas: str) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,  # any thread may fork, and `Database` lets one in at a time
     )
-    driver.row_factory = _as_dict
+    driver.row_factory = sqlite3.Row  # a mapping by column, made without Python code per row
     try:
         for pragma in pragmas:
             driver.execute(f"PRAGMA {pragma}")
@@ -235,6 +236,3 @@ def _compiled(statement: Executable) -> tuple[str, Mapping[str, object]]:
     assert isinstance(compiled, SQLCompiler)
     return str(compiled), {name: given.value for given, name in compiled.bind_names.items() if not given.required}
 
-
-def _as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Row:
-    return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
