@@ -14,7 +14,7 @@ from benchmarks import _big
 from benchmarks._figures import Figure, median_ms
 from benchmarks._training import SPACE, Nothing
 from populace.cli import _reading
-from populace.core import Evaluation, Exploit, Finite, decide, decision_key, parent_of
+from populace.core import Evaluation, Exploit, Finite, SegmentId, decide, decision_key, parent_of
 from populace.store import Claim, Draft, Ending, SqliteStore
 from populace.worker._view import View
 
@@ -27,8 +27,10 @@ def decisions(folder: Path, count: int) -> Iterator[Figure]:
     store = SqliteStore(folder / "many")
     store.open(spec)
     view = View(store, spec)
+    first = store.segment(SegmentId(0, 0))
+    assert first is not None
     start = time.perf_counter()
-    view.before(1)
+    view.after(first)
     first_s = time.perf_counter() - start
     looks, decides, claims, begins, publishes = ([] for _ in range(5))  # type: list[float], ...
     for index in range(count):
@@ -39,7 +41,7 @@ def decisions(folder: Path, count: int) -> Iterator[Figure]:
         assert claim.newest is not None
         generation = claim.newest.generation + 1
         start = time.perf_counter()
-        population = view.before(generation)
+        population = view.after(claim.newest)
         looked = time.perf_counter()
         decision = decide(population, claim.member, spec.policy, decision_key(0, claim.member, generation))
         decided = time.perf_counter()
