@@ -106,7 +106,8 @@ demo)
 test)
     setup "$level"
     [ "$level" = base ] || export POPULACE_TEST_ALL=1
-    exec .venv/bin/python -m pytest -q "$@"
+    # Two at a time; POPULACE_TEST_WORKERS=0 for one at a time, as debuggers need it.
+    exec .venv/bin/python -m pytest -q -n "${POPULACE_TEST_WORKERS:-2}" "$@"
     ;;
 check)
     setup base
