@@ -235,4 +235,3 @@ def _compiled(statement: Executable) -> tuple[str, Mapping[str, object]]:
     compiled = statement.compile(dialect=_DIALECT)
     assert isinstance(compiled, SQLCompiler)
     return str(compiled), {name: given.value for given, name in compiled.bind_names.items() if not given.required}
-
