@@ -91,6 +91,7 @@ def _segments(population: int, generations: int) -> Iterator[dict[str, Any]]:
                 **{"begun": begun, "ended": begun + 1, "status": "finished", "score": score},
                 **{"evaluations": json.dumps([[generation + 1, score, {}]]), "checkpoint": f"{begun:064x}"},
                 **{"checkpoint_bytes": 10_000, "checkpoint_kept": generation == generations - 1, "asked": False},
+                **{"parent_damaged": False},
                 **{"worker": "w0.0", "epoch": 1, "begun_at": 1.7e9 + begun, "ended_at": 1.7e9 + begun + 1},
             }
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from populace import Key, Trainable
 from populace.core import RunSpec
-from populace.executors import Executor, Job
+from populace.executors import Executor, Job, Outages
 from populace.store import Claim, Draft, Ending, Idle, Published, Store
 from populace.worker import Worker, loop_of
 
@@ -130,7 +130,7 @@ class TimedProcesses(Executor):
         self._workers = workers
         self.intervals: list[Interval] = []
 
-    def execute(self, job: Job, *, watch: Callable[[], None], stopping: Callable[[], bool]) -> None:
+    def execute(self, job: Job, *, watch: Callable[[], None], stopping: Callable[[], bool], outages: Outages) -> None:
         context = multiprocessing.get_context("fork")
         pipes = [context.Pipe(duplex=False) for _ in range(self._workers)]
         processes = [context.Process(target=_work, args=(job, f"w{i}", pipes[i][1])) for i in range(self._workers)]

@@ -35,6 +35,10 @@ class StoreError(PopulaceError):
     """The store cannot do what was asked."""
 
 
+class DiskFull(StoreError):
+    """The disk takes no more; nothing was written, and the same call can be made again when there is space."""
+
+
 class UnknownRun(StoreError):
     """There is no run of this name."""
 

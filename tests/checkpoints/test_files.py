@@ -71,7 +71,9 @@ def test_links_and_pipes_are_refused(saved):
 
 def test_linked_directory_is_not_followed(saved, tmp_path):
     """A link to a directory of data would copy the data set into every checkpoint."""
-    (saved / "data").symlink_to(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "data.bin").write_bytes(b"x")
+    (saved / "data").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UnsavableState, match=r"mine"):
         pack({"mine": Files(saved)}, label={})
 

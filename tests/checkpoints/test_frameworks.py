@@ -58,6 +58,7 @@ def test_torch_views_and_parameters_come_back_as_plain_tensors(torch):
     base = torch.arange(12.0).reshape(3, 4)
     state = {
         "parameter": torch.nn.Parameter(base.clone()),
+        "buffer": torch.nn.Buffer(base.clone()),
         "slice": base[:, ::2],
         "transposed": base.T,
         "expanded": torch.ones(1).expand(3),

@@ -164,6 +164,16 @@ def test_unremovable_file_is_named(store, monkeypatch):
         store.delete(DIGEST)
 
 
+def test_directory_that_cannot_be_listed_is_named(store, monkeypatch):
+    """A disk fails while a run ends: one line says so, and what lies there is not taken for nothing."""
+    store.put([CONTENT])
+    _failing(monkeypatch, "listdir", OSError(errno.EIO, "Input/output error"))
+    _failing(monkeypatch, "scandir", OSError(errno.EIO, "Input/output error"))
+    for look in (store.size_bytes, lambda: list(store.list()), lambda: store.sweep([])):
+        with pytest.raises(StoreError, match=r"could not be listed \(Input/output error\)"):
+            look()
+
+
 def test_only_the_owner_may_read(store):
     """Weights may be secret, and shared machines are not."""
     store.put([CONTENT])

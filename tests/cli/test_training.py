@@ -17,38 +17,6 @@ import populace
 from populace._errors import PopulaceError, RunBusy, RunExists, RunFailed, RunInterrupted, SpaceError, UnknownRun
 from populace.cli._app import exit_code
 
-BAD = {
-    "no file": ["run", "nowhere.py:f", "-c", "{settings}"],
-    "no name": ["run", "{code}:Clim", "-c", "{settings}"],
-    "no colon": ["run", "{code}", "-c", "{settings}"],
-    "no settings": ["run", "{code}:Climb"],
-    "no such settings": ["run", "{code}:Climb", "-c", "nowhere.toml"],
-    "population of none": ["run", "{code}:Climb", "-c", "{settings}", "--population", "0"],
-    "interval of none": ["run", "{code}:Climb", "-c", "{settings}", "--interval", "0"],
-    "unknown mode": ["run", "{code}:Climb", "-c", "{settings}", "--mode", "best"],
-    "unknown policy": ["run", "{code}:Climb", "-c", "{settings}", "--policy", "PTB"],
-    "unknown dimension": ["run", "{code}:Climb", "-c", "{settings}", "--space", 'lr={{kind="Loguniform"}}'],
-    "empty range": ["run", "{code}:Climb", "-c", "{settings}", "--space", "lr=[1.0, 0.1]"],
-    "no dimension": ["run", "{code}:Climb", "-c", "{settings}", "--space", "lr"],
-    "workers of none": ["run", "{code}:Climb", "-c", "{settings}", "--inline", "--workers", "2"],
-    "bad name": ["run", "{code}:Climb", "-c", "{settings}", "--name", "../up"],
-    "not a callback": ["run", "{code}:Climb", "-c", "{settings}", "--callback", "{code}:Climb"],
-    "no such run": ["resume", "nobody"],
-    "no runs": ["best"],
-    "no such demo": ["demo", "nobody"],
-}
-
-
-@pytest.mark.parametrize("words", BAD.values(), ids=BAD.keys())
-def test_bad_input_gets_one_line_and_creates_nothing(invoke, place, tmp_path, monkeypatch, words):
-    """A mistake must cost a line of reading, and never a folder to clean up."""
-    monkeypatch.chdir(tmp_path)
-    result = invoke(*(word.format(code=place.code, settings=place.settings) for word in words))
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert re.fullmatch(r"populace: .+\n", result.stderr)
-    assert list(tmp_path.iterdir()) == []
-
 
 def test_unknown_option_names_the_nearest(invoke):
     """Most unknown options are typing mistakes."""

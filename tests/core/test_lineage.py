@@ -99,6 +99,15 @@ def test_what_may_still_be_needed_is_kept_and_nothing_more() -> None:
     assert kept(newest=[replace(stumbled, parent=None)], best=None, running=[]) == set()
 
 
+def test_survivors_are_counted_by_what_has_ended() -> None:
+    """A clone that still trains may fail: until then its member stands where it stood, in whatever order rows come."""
+    first, second = population_of([1.0, 2.0]).latest
+    clone = replace(first, generation=1, parent=second.id, donor=second.id, begun=9, ended=None, outcome=None)
+    for rows in ([first, second, clone], [clone, second, first]):
+        assert Lineage(rows).survivors == {first.id, second.id}
+        assert Lineage([replace(s, ended=s.ended or 12) for s in rows]).survivors == {second.id}
+
+
 def test_lineage_without_segments_is_empty() -> None:
     """A run that has just been created has nothing to show, and that is no error."""
     assert len(Lineage([])) == 0

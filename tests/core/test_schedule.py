@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -85,6 +86,22 @@ def test_pieces_with_a_gap_or_overlap_are_refused(ends: list[tuple[int, int]]) -
         Schedule(tuple(Piece(start_step=a, end_step=b, hyperparameters={}) for a, b in ends))
 
 
+def test_file_with_a_gap_says_where_the_gap_is() -> None:
+    """It is a schedule, edited by hand: "this is not a schedule" would send the user looking for another file."""
+    gap = [(0, 2), (3, 4)]
+    text = json.dumps(
+        {
+            "pieces": [
+                {"start_step": a, "end_step": b, "member": 0, "generation": 0, "hyperparameters": {}} for a, b in gap
+            ]
+        }
+    )
+    rows = "\n".join(f"{a},{b},0,0,0.1" for a, b in gap)
+    for read in (lambda: Schedule.from_json(text), lambda: Schedule.from_csv(f"{HEADER},lr\n{rows}\n")):
+        with pytest.raises(UsageError, match=r"^a schedule's pieces .* but after step 2 came a piece from 3 to 4$"):
+            read()
+
+
 HEADER = "start_step,end_step,member,generation"
 
 
@@ -115,6 +132,8 @@ def test_schedule_of_an_ancestry_leaves_out_what_was_not_trained_or_not_in_force
     sgd, adam = population_of([1.0, 1.0], space=space, hyperparameters=hyperparameters).latest
     failed = population_of([Failed(reason="boom")], space=space, hyperparameters=hyperparameters).latest[0]
     assert Schedule.of([failed, sgd], space, 7).pieces[0].hyperparameters == {"kind": "sgd", "momentum": 0.5}
-    schedule = Schedule.of([failed, adam], space, 7)
+    schedule = Schedule.of([failed, replace(adam, generation=5)], space, 7, "accuracy")
+    assert (schedule.metric, schedule.pieces[0].generation) == ("accuracy", 5)
+    assert Schedule.of([adam], space, None).metric is None
     assert schedule(0) == {"kind": "adam"}
     assert (len(schedule), schedule.seed, schedule.pieces[0].member) == (1, 7, 1)

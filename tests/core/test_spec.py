@@ -68,6 +68,22 @@ def test_policy_reads_back_from_its_json(policy: Policy) -> None:
     assert policy_from_json(_through_json(policy_to_json(policy))) == policy
 
 
+def test_settings_that_nobody_gave_are_those_of_the_paper() -> None:
+    """A log holds every setting, so a default that changes makes a resumed run another one: it must be seen here."""
+    guard = {"kind": "Guard", "min_std": 0.0, "min_percent": 0.0, "trim": 0.2, "spare": False, "explores": False}
+    written = {
+        **{"kind": "PBT", "exploit": {"kind": "Truncation", "fraction": 0.2}},
+        **{"explore": {"kind": "Perturb", "factors": [0.8, 1.2]}, "copy": "both", "compare": "latest"},
+        **{"burn_in": 0, "guard": guard, "initial": []},
+    }
+    assert repr(policy_to_json(PBT())) == repr(written)
+    assert policy_to_json(Mixture()) == {"kind": "Mixture", "resample": 0.25, "factors": [0.8, 1.2]}
+    assert policy_to_json(Resample()) == {"kind": "Resample", "probability": 1.0}
+    spec = _spec(interval=1)
+    assert (spec.evaluate_every, spec.metric, spec.mode, spec.synchronous) == (None, None, Mode.MAX, False)
+    assert (spec.max_failures, spec.allow_pickle, spec.entry, spec.code) == (3, False, None, None)
+
+
 def test_policy_with_a_memory_reads_back_from_its_json() -> None:
     """The same, for the strategy that needs an extra."""
     pytest.importorskip("scipy")
@@ -164,6 +180,48 @@ def test_limits_are_taken_over_and_nothing_else() -> None:
     """A resumed run trains on to the new limits with the old seed and policy."""
     longer = _spec(steps=40, population=8, max_failures=1, seed=5, policy=RandomSearch(), code="new")
     assert _spec().with_limits(longer) == _spec(steps=40, population=8, max_failures=1, code="new")
+
+
+def test_more_starts_than_members_are_refused() -> None:
+    """The last of them would silently never be trained."""
+    starts = [{"lr": 0.01}, {"x": 0.5}]
+    assert _spec(policy=PBT(initial=starts), population=2).policy.starts == tuple(starts)
+    with pytest.raises(UsageError) as caught:
+        _spec(policy=PBT(initial=starts), population=1)
+    assert str(caught.value) == (
+        "`initial` holds at most one mapping per member, but got 2 for a population of 1: shorten it or raise "
+        "`population`"
+    )
+
+
+def test_start_outside_the_space_is_refused_at_once() -> None:
+    """A mistyped bound is met at the first line, not when that member is claimed."""
+    with pytest.raises(UsageError):
+        _spec(policy=PBT(initial=[{"lr": 5.0}]))
+    with pytest.raises(UsageError):
+        _spec(policy=PBT(initial=[{"learning_rate": 0.01}]))
+
+
+def test_least_settings_are_allowed() -> None:
+    """The smallest run is one member that trains one step."""
+    least = _spec(population=1, steps=1, interval=1, evaluate_every=1, max_failures=0, seed=0)
+    assert (least.population, least.steps, least.evaluate_every, least.seed) == (1, 1, 1, 0)
+
+
+def test_most_steps_are_those_that_a_database_can_sum() -> None:
+    """A number with three zeros too many must not end as an overflow deep in the store."""
+    assert _spec(steps=10**12).steps == 10**12
+    with pytest.raises(
+        UsageError, match=r"^`steps <= 1000000000000` must hold, but got steps=1000000000001: it is the"
+    ):
+        _spec(steps=10**12 + 1)
+
+
+def test_first_weights_have_keys_of_their_own() -> None:
+    """Two members with one key would begin as the same network; another seed must begin elsewhere."""
+    keys = {_spec(seed=seed).init_key(member).seed() for seed in range(3) for member in range(3)}
+    assert len(keys) == 9
+    assert _spec().init_key(2) == Key(1).fold(2, 0, "init")
 
 
 @pytest.mark.parametrize(

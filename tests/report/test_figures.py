@@ -274,7 +274,7 @@ def test_unknown_suffix_is_refused_with_the_known_ones(tmp_path):
 def test_unwritable_path_is_said_in_one_line(tmp_path):
     """A traceback out of a drawing library does not say that a folder is missing."""
     figure = figure_comparison({"PBT": [(1, 0.5)]}, mode=Mode.MAX)
-    with pytest.raises(StoreError, match=r"(?s)cannot be written to .*No such file or directory.*choose a folder"):
+    with pytest.raises(UsageError, match=r"(?s)cannot be written to .*No such file or directory.*choose a folder"):
         save_figure(figure, tmp_path / "missing" / "figure.png")
 
 

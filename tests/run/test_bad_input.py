@@ -107,30 +107,6 @@ def test_state_that_cannot_be_saved_is_named_with_the_remedy(tmp_path):
         tune_toy(train, tmp_path)
 
 
-def test_loop_without_track_is_refused(tmp_path):
-    """Without it nothing could be copied, and the run would be random search at best."""
-
-    def train(member):
-        for _ in member:
-            member.report(1.0)
-
-    with pytest.raises(PopulaceError, match=r"call member\.track\(model=model, opt=opt\)"):
-        tune_toy(train, tmp_path)
-
-
-def test_unknown_hyperparameter_names_the_nearest(tmp_path):
-    """A misspelt name in a loop must not read as a failing member."""
-
-    def train(member):
-        state = {"w": 1.0}
-        member.track(state=state)
-        for _ in member:
-            member.report(member["learning_rate"])
-
-    with pytest.raises(PopulaceError, match=r"no hyperparameter 'learning_rate'.*lr"):
-        tune_toy(train, tmp_path)
-
-
 def test_changed_space_is_refused_with_the_difference_and_changes_nothing(tmp_path):
     """A run that goes on under another space would be two runs in one log."""
     before = tune_toy(Bowl(), tmp_path).to_records()

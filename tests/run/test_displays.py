@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from populace.run._displays import choose_display
 from populace.run._live import LiveScreen
 from populace.run._plain import PlainLines
 from populace.run._screen import ASCII, UNICODE, draw, printable, spark
+from populace.run._words import change_in_words
 from populace.space import LogUniform, Space
 from populace.store import Event, EventKind
 
@@ -239,3 +241,24 @@ def test_plain_lines_tell_what_is_new_and_no_more():
         "populace: m01 diverged at step 2: the score is nan",
         "populace: 3/40 member-steps, best 0.5 (m00/0, step 1), 0 exploits",
     ]
+
+
+def test_each_kind_of_failure_says_what_follows():
+    """A user who reads "given up" wants to know why, and what becomes of the member."""
+    details = {
+        EventKind.FAILURE: {"reason": "Traceback ...\nValueError: nan in the batch"},
+        EventKind.LOST: {"reason": "worker w1.0 died"},
+        EventKind.GIVEN_UP: {},
+        EventKind.RETIRED: {"rule": "replace", "status": "failed", "num_donors": 0},
+    }
+    event = Event(sequence=1, kind=EventKind.LOST, member=3, generation=5, epoch=1, worker="w1.0", at=0.0, detail={})
+    told = {kind: change_in_words(replace(event, kind=kind, detail=detail)) for kind, detail in details.items()}
+    assert told == {
+        EventKind.FAILURE: "member 3, generation 5: failure: ValueError: nan in the batch",
+        EventKind.LOST: "member 3, generation 5: lost: worker w1.0 died",
+        EventKind.GIVEN_UP: "member 3, generation 5: given up: it failed more often than max_failures allows, "
+        "so the member copies another",
+        EventKind.RETIRED: "member 3, generation 5: retired: it failed, and there is nobody to copy",
+    }
+    retired = replace(event, kind=EventKind.RETIRED, detail={"rule": "beyond help", "failed": 10})
+    assert change_in_words(retired).endswith("retired: it failed again after 10 copies of others")

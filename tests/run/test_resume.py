@@ -97,7 +97,7 @@ def test_no_seed_goes_on_with_the_runs_own(folder):
 
 def test_an_unknown_run_names_the_known_ones(folder):
     """A misspelt name is answered with the right ones."""
-    with pytest.raises(PopulaceError, match=r"there is no run 'tyo' in .*: the runs there are toy"):
+    with pytest.raises(PopulaceError, match=r"there is no run 'tyo' in .*: it holds 'toy'"):
         resume("tyo", Bowl(), directory=folder)
 
 
@@ -185,3 +185,27 @@ def test_a_relative_folder_may_be_left_during_training(tmp_path, monkeypatch):
     assert result.best.restore()["state"]["w"].shape == (4,)
     assert (tmp_path / "runs" / "toy").is_dir()
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+class Stumbling(Trainable):
+    """Walks as far as its learning rate says; member 0's first interval fails."""
+
+    def init(self, key, hp):
+        return {"x": 0.0}
+
+    def step(self, key, state, hp):
+        if key.path[:2] == (0, 0):
+            raise RuntimeError("a bad start")
+        return {"x": state["x"] + hp["lr"]}
+
+    def evaluate(self, key, state):
+        return state["x"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_members_that_come_back_meet_the_others_where_they_are(tmp_path, seed):
+    """A run is given more steps: who was behind for a failure went on alone, and its old checkpoints are gone."""
+    settings = {"population": 3, "interval": 2, "seed": seed, "synchronous": True, "max_failures": 1, "name": "toy"}
+    for steps in (4, 12):
+        tune(Stumbling(), BOWL_SPACE, steps=steps, executor=Inline(), directory=tmp_path, **settings)
+    assert verify(tmp_path / "toy") == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import multiprocessing
 import os
 import re
@@ -16,9 +18,10 @@ from sqlalchemy.sql.base import Executable
 
 from populace._errors import RunBusy, RunExists, StaleClaim, StoreError, UnknownRun
 from populace.core import Finite, SegmentId
-from populace.store import Claim, RunLock, SqliteStore, _queries
+from populace.store import Claim, RunLock, RunStatus, SqliteStore, _queries
 from populace.store._database import _compiled
 from populace.store._filesystem import refuse_network
+from populace.store._lock import FileQueue
 from populace.testing._store_calls import begin, claim_of, ending_of, publish, spec_of, train
 
 FILE = "store.sqlite"
@@ -71,6 +74,21 @@ def test_creation_that_was_killed_can_be_repeated(tmp_path):
     store.close()
 
 
+def test_creation_that_was_killed_in_its_first_write_can_be_repeated(tmp_path):
+    """SQLite's own journal is left, which a reader may not roll back: the same command must go through all the same."""
+    driver = sqlite3.connect(tmp_path / "elsewhere", isolation_level=None)
+    driver.executescript("PRAGMA cache_size=1; BEGIN; CREATE TABLE x (y); INSERT INTO x VALUES (zeroblob(99999))")
+    for end in ("", "-journal"):
+        shutil.copy(tmp_path / f"elsewhere{end}", tmp_path / f"{FILE}{end}")
+    driver.close()
+    store = SqliteStore(tmp_path)
+    with pytest.raises(UnknownRun, match="populace ls"):
+        store.state()
+    store.create(spec_of())
+    assert store.state().status is RunStatus.UNFINISHED
+    store.close()
+
+
 def test_damaged_file_is_named_with_a_remedy(tmp_path):
     """A file that is no database came back from a backup."""
     (tmp_path / FILE).write_bytes(b"not a database" * 100)
@@ -80,6 +98,18 @@ def test_damaged_file_is_named_with_a_remedy(tmp_path):
     with pytest.raises(StoreError, match="restore the run's folder from a copy"):
         store.command("stop")
     store.close()
+
+
+def test_older_schema_is_refused(store, tmp_path):
+    """A run from before the last upgrade lacks what decisions are derived from now: it says so in a line."""
+    with sqlite3.connect(tmp_path / FILE) as driver:
+        driver.execute("UPDATE run SET schema = schema - 1")
+    driver.close()
+    other = SqliteStore(tmp_path)
+    for act in (other.state, other.read, other.events, lambda: other.claim("ann"), lambda: other.open(spec_of())):
+        with pytest.raises(StoreError, match=r"older populace .* begin a new run"):
+            act()
+    other.close()
 
 
 def test_newer_schema_is_refused(store, tmp_path):
@@ -262,6 +292,38 @@ def test_run_that_cannot_be_marked_is_named(tmp_path):
     """The folder was deleted while the run was being set up."""
     with pytest.raises(StoreError, match="cannot be written"), RunLock(tmp_path / "missing"):
         pass
+
+
+def _without_locks(*_):
+    raise OSError(errno.ENOLCK, "No locks available")
+
+
+def test_run_that_cannot_be_locked_is_named(tmp_path, monkeypatch):
+    """Some file systems have no locks: one line names the file, and no traceback."""
+    monkeypatch.setattr(fcntl, "flock", _without_locks)
+    with pytest.raises(StoreError, match=r"cannot be written or locked \(No locks available\)"), RunLock(tmp_path):
+        pass
+
+
+def test_store_that_cannot_be_locked_to_close_is_named(store, monkeypatch):
+    """The file system fails at a run's very end: one line, and no traceback after hours of training."""
+    store.command("")
+    with monkeypatch.context() as broken:
+        broken.setattr(fcntl, "flock", _without_locks)
+        with pytest.raises(StoreError, match="No locks available"):
+            store.close()
+
+
+def test_queue_that_cannot_be_unlocked_keeps_nobody_out(tmp_path, monkeypatch):
+    """Whoever waits for it, in this process or another, would wait for ever."""
+    queue, another = FileQueue(tmp_path / "lock"), os.open(tmp_path / "lock", os.O_RDWR)
+    with monkeypatch.context() as broken, queue:
+        broken.setattr(fcntl, "flock", _without_locks)
+    fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(another)
+    with queue:
+        pass
+    queue.close()
 
 
 def _hammer(folder, name, together, answers):

@@ -6,11 +6,25 @@ import pytest
 
 from populace.store import MemoryStore, SqliteStore
 from populace.testing import StoreConformance
+from populace.worker import Patience, PatientStore, Record
 
 
 class TestMemoryStore(StoreConformance):
     def make_store(self, tmp_path, clock, lease_s):
         return MemoryStore(clock=clock, lease_s=lease_s)
+
+    def reopen(self, store):
+        return store
+
+
+class TestPatientStore(StoreConformance):
+    """Patience changes nothing while there is space."""
+
+    def make_store(self, tmp_path, clock, lease_s):
+        # Where a heartbeat beats and others claim, no worker goes without a word of the disk for half a lease.
+        record = Record(now=lambda: 0.0, lease_s=lease_s, has_room=lambda: True, since=0.0)
+        patience = Patience(record=record, pause=clock.advance, paused=pytest.fail, resumed=pytest.fail)
+        return PatientStore(MemoryStore(clock=clock, lease_s=lease_s), patience)
 
     def reopen(self, store):
         return store

@@ -174,13 +174,36 @@ class Twins(RuleBasedStateMachine):
         claim, ending, segment = self.published[index % len(self.published)]
         before = _view(self.memory)
         again = self.both("publish", claim, ending)
-        assert replace(again.segment, checkpoint_kept=True) == segment
+        assert replace(again.segment, checkpoint_kept=True, damaged=None) == segment
         assert again.collected == ()
         assert _view(self.memory) == before
+
+    @rule(silent_s=st.floats(0, 2 * LEASE_S))
+    def recover(self, silent_s):
+        """An outage ends, in which nobody could renew."""
+        self.clock.advance(silent_s)
+        self.both("recover")
 
     @rule(claim=claims, reason=REASONS)
     def fail(self, claim, reason):
         self._fail(claim, reason)
+
+    @rule(claim=claims, reason=REASONS)
+    def fall_back(self, claim, reason):
+        """A parent's checkpoint is damaged; only a segment that has one can find it so."""
+        member = self.memory.segments()
+        if any(s.member == claim.member and s.ended is None and s.parent is not None for s in member):
+            fell = self.both("fall_back", claim, reason)
+            if not isinstance(fell, Exception):
+                self.check_tidy()
+
+    @rule(member=st.integers(0, 3), donor=st.integers(0, 3))
+    def damage(self, member, donor):
+        """A worker begins a segment, of its own member or as a copy, and cannot load the parent."""
+        claim = self.both("claim", "ann", prefer=member)
+        if isinstance(claim, Claim):
+            self._go_on(claim, donor)
+            self.fall_back(claim, "its bytes have changed")
 
     @rule(claim=claims, name=st.sampled_from(["release", "renew"]))
     def release_or_renew(self, claim, name):
@@ -243,7 +266,7 @@ class Twins(RuleBasedStateMachine):
     def nothing_needed_is_collected(self):
         if self.ready:
             segments = {s.id: s for s in self.memory.segments()}
-            assert all(segments[id].checkpoint_kept for id in self.needed())
+            assert all(segments[id].checkpoint_kept or segments[id].damaged for id in self.needed())
 
     @invariant()
     def sequence_has_no_gaps(self):
@@ -280,7 +303,7 @@ class Twins(RuleBasedStateMachine):
                 max((s.generation for s in self.memory.segments() if s.member == m), default=-1) for m in unfinished
             ]
             stay |= {s.id for s in ended if begun and s.generation >= min(begun)}
-        assert {s.id for s in ended if s.checkpoint_kept} == stay
+        assert {s.id for s in ended if s.checkpoint_kept} == stay - {s.id for s in ended if s.damaged}
 
     def _generation(self, claim):
         running = [s.generation for s in self.memory.segments() if s.member == claim.member and s.ended is None]

@@ -103,7 +103,7 @@ def jax_to_array(value: Any, path: str) -> tuple[npt.NDArray[Any], str | bool]:
         reason = "is being traced and has no values yet: save outside of jitted functions"
     elif value.is_deleted():
         reason = "was donated to a compiled function and has no values any more: save what the function returned"
-    elif not value.is_fully_addressable:
+    elif not value.is_fully_addressable:  # pragma: no cover - takes several hosts
         reason = "lies partly on other hosts: gather it (`process_allgather`) before it is saved"
     elif jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
         implementation = str(jax.random.key_impl(value))

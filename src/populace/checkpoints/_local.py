@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias, final
 
-from populace._errors import DamagedCheckpoint, StoreError
+from populace._errors import DamagedCheckpoint, DiskFull, StoreError
 from populace.checkpoints._container import Chunk
 from populace.checkpoints._store import CheckpointStore, Digest, check_bytes, check_digest, missing
 
@@ -57,7 +57,8 @@ class LocalCheckpoints(CheckpointStore):
         A file that is there already is replaced: it may be damaged, or another process may not have synced it yet.
 
         Raises:
-            StoreError: It could not be written, for example because the disk is full.
+            DiskFull: There is no space; nothing of it is left.
+            StoreError: It could not be written for another reason.
         """
         parts = tuple(chunks)
         try:
@@ -128,7 +129,7 @@ class LocalCheckpoints(CheckpointStore):
         """
         kept = frozenset(referenced)
         removed = [path for path in self._files() if path.name not in kept]
-        for path in (*removed, *self._temporary.glob("*")):
+        for path in (*removed, *_entries(self._temporary)):
             self._remove(path)
         return [path.name for path in removed]
 
@@ -182,7 +183,7 @@ class LocalCheckpoints(CheckpointStore):
         return self._objects / digest
 
     def _files(self) -> Iterator[Path]:
-        yield from sorted(self._objects.glob("[0-9a-f]" * 64))
+        yield from (path for path in _entries(self._objects) if path.match("[0-9a-f]" * 64))
 
     def _remove(self, path: Path) -> None:
         try:
@@ -195,7 +196,7 @@ class LocalCheckpoints(CheckpointStore):
     def _refusal(self, error: OSError, num_bytes: int) -> StoreError:
         what = f"a checkpoint of {_readable(num_bytes)} could not be written to {self.directory}"
         if error.errno in _FULL:
-            return StoreError(f"disk full: {what}: free space and resume")
+            return DiskFull(f"disk full: {what}: free space and resume")
         return StoreError(
             f"{what} ({error.strerror or error}): check the directory and the rights of this user, and resume"
         )
@@ -220,6 +221,18 @@ def _hash_while(parts: Sequence[Chunk], wait: Callable[[], None]) -> Digest:
         finally:
             beside.join()
     return hasher.hexdigest()
+
+
+def _entries(directory: Path) -> list[Path]:
+    """Returns what lies in a directory of the store, in ascending order; nothing where it was not made yet."""
+    try:
+        return sorted(directory.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(
+            f"{directory} could not be listed ({error.strerror}): check the disk and the rights of this user"
+        ) from error
 
 
 def _sync(directory: Path) -> None:

@@ -21,13 +21,13 @@ from populace.cli._output import (
 from populace.cli._runs import LATEST, OpenRun, folder_of, open_folder, open_run
 from populace.core import Segment, SegmentId
 from populace.executors import CHECKPOINTS
-from populace.run import change_in_words, exploit_in_words
+from populace.run import change_in_words, exploit_in_words, fallback_in_words
 from populace.run import list_runs as runs_in
 from populace.store import EventKind
 
-_FAILURES = (EventKind.FAILURE, EventKind.LOST, EventKind.GIVEN_UP, EventKind.RETIRED)
+_FAILURES = (EventKind.FAILURE, EventKind.LOST, EventKind.GIVEN_UP, EventKind.DAMAGED, EventKind.RETIRED)
 _NUM_EVENTS, _NUM_FAILURES, _NUM_SEGMENTS = 1000, 5, 40
-_PART = re.compile(r"m?\d+(/\d+)?")
+_PART = re.compile(r"m?[0-9]+(/[0-9]+)?")
 
 
 def list_runs(directory: str, *, as_json: bool) -> None:
@@ -88,7 +88,7 @@ def _target(what: str, directory: str) -> tuple[str, str | None]:
     pieces = what.rstrip("/").split("/")
     for length in (0, 1, 2):
         part = "/".join(pieces[len(pieces) - length :])
-        name = "/".join(pieces[: len(pieces) - length]) or LATEST
+        name = "/".join(pieces[: len(pieces) - length]) or (LATEST if length else what)
         if length and not _PART.fullmatch(part):
             continue
         try:
@@ -203,13 +203,12 @@ def _show_segment(run: OpenRun, id: SegmentId, *, as_json: bool) -> None:
             "weight steps": f"{segment.start_step} to {segment.end_step}",
             "parent": "init" if segment.parent is None else segment.parent,
             "exploit": None if segment.donor is None else exploit_in_words(segment),
+            "fallback": fallback_in_words(segment),
             "score": segment.score,
             **{f"metric {name}": value for name, value in segment.metrics.items()},
             **{f"hyperparameter {name}": text(value) for name, value in run.active(segment).items()},
             **{f"why {name}": text(value) for name, value in segment.why.items()},
-            "checkpoint": f"{segment.checkpoint}{'' if segment.checkpoint_kept else ' (no longer kept)'}"
-            if segment.checkpoint
-            else None,
+            "checkpoint": f"{segment.checkpoint}{_fate(segment)}" if segment.checkpoint else None,
             "worker": segment.worker,
             "begun": moment(segment.begun_at),
             "ended": moment(segment.ended_at),
@@ -218,6 +217,12 @@ def _show_segment(run: OpenRun, id: SegmentId, *, as_json: bool) -> None:
     if len(evaluations) > 1:
         write()
         write_table(["step", "score"], [[e.step, e.score] for e in segment.evaluations])
+
+
+def _fate(segment: Segment) -> str:
+    if segment.damaged is not None:
+        return f" (found damaged at event {segment.damaged})"
+    return "" if segment.checkpoint_kept else " (no longer kept)"
 
 
 def _member_json(run: OpenRun, member: int, steps: int, newest: Segment | None) -> dict[str, object]:

@@ -33,7 +33,11 @@ def run(
     code: str, config: Path | None, given: Mapping[str, object], *, space: Sequence[str], policy: str | None
 ) -> None:
     """Trains a population and says what came of it."""
-    dimensions = dict(_dimension(entry) for entry in space)
+    dimensions: dict[str, object] = {}
+    for name, dimension in map(_dimension, space):
+        if name in dimensions:
+            raise UsageError(f"--space names a dimension once, but got {name!r} twice: leave one out")
+        dimensions[name] = dimension
     overrides = {**given, "space": dimensions or None, "policy": None if policy is None else _policy(policy)}
     settings = read_settings(config, overrides)
     arguments = arguments_of(settings)
@@ -66,7 +70,7 @@ def replay(run: str, directory: str, *, seed: int | None, code: str | None) -> N
     """
     result = Result(folder_of(run, directory))
     spec, best = result.spec, result.best
-    entry = code or spec.entry
+    entry = spec.entry if code is None else code
     if entry is None:
         raise UsageError(f"run {spec.name!r} does not know where its code is: name it with --code FILE:NAME")
     replayed = replay_schedule(
@@ -115,7 +119,7 @@ def _dimension(entry: str) -> tuple[str, object]:
     name, found, value = entry.partition("=")
     if not found or not name.strip():
         raise UsageError(f"--space takes NAME=TOML, as in 'lr=[1e-5, 0.1]', but got {entry!r}")
-    return name.strip(), _toml("--space", value)
+    return name.strip(), _toml(f"--space {name.strip()}", value)
 
 
 def _policy(entry: str) -> object:
@@ -124,14 +128,16 @@ def _policy(entry: str) -> object:
 
 def _toml(option: str, value: str) -> object:
     try:
-        return tomllib.loads(f"value = {value}")["value"]
-    except ValueError as error:
+        held = tomllib.loads(f"value = {value}")
+    except (ValueError, RecursionError) as error:
         raise UsageError(f'{option}: {value!r} is not TOML ({error}): quote texts, as in {{kind="PBT"}}') from error
+    if len(held) > 1:
+        raise UsageError(f"{option} takes one value, but {value!r} holds {len(held)}: give each its own {option}")
+    return held["value"]
 
 
 def _callback(entry: str) -> Callback:
-    found = load_entry(entry)
-    made = found() if isinstance(found, type) and issubclass(found, Callback) else found
+    made = load_entry(entry, Callback)
     if not isinstance(made, Callback):
-        raise UsageError(f"--callback must name a populace.Callback, but {entry!r} is {made!r}: derive from it")
+        raise UsageError(f"a callback must be a populace.Callback, but {entry!r} is {made!r}: derive from it")
     return made

@@ -10,7 +10,7 @@ from populace._errors import UsageError
 from populace.cli._output import assigned, segment_json, text, write, write_json, write_table
 from populace.cli._runs import OpenRun, open_run
 from populace.core import Lineage, Schedule, Segment, SegmentId
-from populace.run import exploit_in_words
+from populace.run import exploit_in_words, fallback_in_words
 
 _DEEPEST = 20
 
@@ -59,6 +59,9 @@ def _write_ancestry(run: OpenRun, path: Sequence[Segment]) -> None:
         stretch = list(held)
         if stretch[0].donor is not None:
             write(f"  {exploit_in_words(stretch[0])}", style="magenta")
+        for segment in stretch:
+            if (told := fallback_in_words(segment)) is not None:
+                write(f"  {told}", style="yellow")
         write(_stretch(run, stretch))
     exploits = sum(s.donor is not None for s in path)
     members = len({s.member for s in path})
@@ -72,7 +75,7 @@ def _forest(run: OpenRun, forest: Lineage, roots: Sequence[Segment]) -> Iterator
         first, depth, corner = stack.pop()
         stretch = [first]
         children = forest.children(first.id)
-        while len(children) == 1 and children[0].donor is None:
+        while len(children) == 1 and children[0].donor is None and children[0].member == first.member:
             stretch.append(children[0])
             children = forest.children(stretch[-1].id)
         deeper = f"({depth}) " if depth > _DEEPEST else ""

@@ -16,11 +16,12 @@ from populace.core._policy import (
     start,
 )
 from populace.core._population import Population, lockstep_id
-from populace.core._retention import base_of, kept
+from populace.core._retention import base_of, kept, last_good
 from populace.core._schedule import Piece, Schedule
 from populace.core._score import Diverged, Failed, Finite, Mode, Outcome, Status, outcome_of, status_of
 from populace.core._segment import Evaluation, Segment, SegmentId, Why
 from populace.core._spec import RunSpec
+from populace.core._whole import check_metric, check_whole
 from populace.core._verify import Chapter, Violation, chapters, verify_log
 
 __all__ = [
@@ -55,9 +56,12 @@ __all__ = [
     "Why",
     "base_of",
     "chapters",
+    "check_metric",
+    "check_whole",
     "decide",
     "decision_key",
     "kept",
+    "last_good",
     "lockstep_id",
     "outcome_of",
     "parent_of",

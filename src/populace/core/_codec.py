@@ -37,10 +37,14 @@ def policy_from_json(data: object) -> Policy:
     """Returns the policy that `policy_to_json` wrote.
 
     Raises:
-        StoreError: It held a user's function or class, which must be given again.
+        StoreError: It held a user's function or class, which must be given again; or it is no policy.
     """
     policy = _value(data)
-    assert isinstance(policy, Policy), "a run's policy is a policy"
+    if not isinstance(policy, Policy):
+        raise StoreError(
+            f"a log holds its run's policy, but this one holds {data!r}: it is damaged; restore the run's folder from "
+            "a copy"
+        )
     return policy
 
 

@@ -12,18 +12,18 @@ from populace.space import Hyperparameters
 @final
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """The member begins its life from `init`."""
+    """The member begins from `init`: its life, or anew where no good checkpoint is left to go on from."""
 
     hyperparameters: Hyperparameters
     """Drawn from the member's key."""
     why: Why
-    """The rule that drew them."""
+    """The rule that drew them; of a member that begins anew, what was lost."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Continue:
-    """The member trains on from its own newest segment."""
+    """The member trains on from its own newest segment, or from its last good ancestor."""
 
     hyperparameters: Hyperparameters
     """Its own; changed only where a policy explores without copying."""
@@ -64,5 +64,5 @@ class Retire:
     """Why nobody can."""
 
 
-Decision = Continue | Exploit | Wait | Retire
-"""What `decide` answers; `Start` begins a life and is not decided."""
+Decision = Start | Continue | Exploit | Wait | Retire
+"""What `decide` answers."""

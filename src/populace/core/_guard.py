@@ -15,6 +15,7 @@ import numpy as np
 
 from populace._errors import UsageError
 from populace.core._population import Population
+from populace.core._whole import is_number
 
 
 @final
@@ -38,10 +39,11 @@ class Guard:
     explores: bool = False
 
     def __post_init__(self) -> None:
-        if not (self.min_std >= 0 and self.min_percent >= 0 and 0 <= self.trim < 1):
+        are_numbers = all(map(is_number, (self.min_std, self.min_percent, self.trim)))
+        if not (are_numbers and self.min_std >= 0 and self.min_percent >= 0 and 0 <= self.trim < 1):
             raise UsageError(
                 "`min_std >= 0`, `min_percent >= 0` and `0 <= trim < 1` must hold, but got "
-                f"Guard(min_std={self.min_std}, min_percent={self.min_percent}, trim={self.trim}): "
+                f"Guard(min_std={self.min_std!r}, min_percent={self.min_percent!r}, trim={self.trim!r}): "
                 "0 turns a condition off"
             )
 

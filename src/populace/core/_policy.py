@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeVar, final
@@ -15,6 +15,7 @@ from populace._errors import UsageError
 from populace.core._decision import Continue, Decision, Exploit, Retire, Start, Wait
 from populace.core._guard import Guard
 from populace.core._population import Population
+from populace.core._retention import base_of
 from populace.core._score import Failed, Finite
 from populace.core._segment import Segment, SegmentId, Why
 from populace.core._whole import check_whole
@@ -76,7 +77,8 @@ class PBT(Policy):
     At a ready point a member asks `exploit` whether to copy another member's weights and hyperparameters; if it does,
     `explore` changes the hyperparameters, and only then. Departures from the paper: a member that diverged or failed is
     always replaced (even in the burn-in), and a clone is judged after it has trained an interval instead of being
-    evaluated at once.
+    evaluated at once. A member whose checkpoint is damaged goes back to its last good ancestor, weights and
+    hyperparameters; where it has none it is replaced, and where nobody can be copied it begins anew.
 
     Attributes:
         exploit: Who copies whom.
@@ -115,6 +117,11 @@ class PBT(Policy):
         if not isinstance(self.guard, Guard):
             raise UsageError(f"`guard` must be a Guard such as Guard(min_std=0.5), but got {self.guard!r}")
         check_whole("burn_in", self.burn_in, 0, "it counts steps")
+        if not isinstance(self.initial, Sequence) or not all(isinstance(given, Mapping) for given in self.initial):
+            raise UsageError(
+                f"`initial` must be a list of hyperparameters, one mapping per member, but got {self.initial!r}: "
+                "write [{'lr': 0.1}]"
+            )
         object.__setattr__(self, "initial", tuple(dict(given) for given in self.initial))
 
     @property
@@ -134,6 +141,8 @@ class PBT(Policy):
 
     def decide(self, population: Population, segment: Segment, key: Key) -> Decision:
         member, own = segment.member, segment.hyperparameters
+        if segment.parent_damaged:
+            return self._fall_back(population, segment, key)
         if not isinstance(segment.outcome, Finite):
             return self._replace(population, segment, key)
         if segment.end_step < self.burn_in:
@@ -151,6 +160,18 @@ class PBT(Policy):
         explored = self._explore(population, own, key) if self.guard.explores else own
         return Continue(hyperparameters=explored, why=why)
 
+    def _fall_back(self, population: Population, segment: Segment, key: Key) -> Decision:
+        """Goes on from what is left of a member whose checkpoint is damaged."""
+        lost: Why = {"rule": "damaged", "lost": str(segment.parent)}
+        if segment.fallback is not None:
+            good = population.forest[segment.fallback]
+            return Continue(hyperparameters=good.hyperparameters, why={**lost, "from": str(good.id)})
+        donors = self.exploit.donors(population, segment.member)
+        if donors:
+            return self._clone(population, segment, _one_of(donors, key), lost, key, copy=Copy.BOTH)
+        first = start(population.space, population.seed, segment.member, self.starts)
+        return Start(hyperparameters=first.hyperparameters, why={**lost, "from": "init"})
+
     def _replace(self, population: Population, segment: Segment, key: Key) -> Decision:
         """Replaces a member that diverged or failed, if there is anybody to replace it with."""
         donors = self.exploit.donors(population, segment.member)
@@ -160,8 +181,7 @@ class PBT(Policy):
             return Wait(why={**why, "num_unknown": population.num_unknown}) if hopes else Retire(why=why)
         if not donors:
             return Continue(hyperparameters=segment.hyperparameters, why=why)
-        donor = donors[int(key.fold("exploit").generator().integers(len(donors)))]
-        return self._clone(population, segment, donor, why, key, copy=Copy.BOTH)
+        return self._clone(population, segment, _one_of(donors, key), why, key, copy=Copy.BOTH)
 
     def _take(self, population: Population, segment: Segment, answer: Take, key: Key) -> Continue | Exploit:
         assert isinstance(self.copy, Copy)
@@ -213,7 +233,7 @@ def decide(population: Population, member: int, policy: Policy, key: Key) -> Dec
     segment = population.latest[member]
     assert segment is not None, "generation 0 is begun by `start`"
     decision = policy.decide(population, segment, key)
-    if isinstance(decision, Continue | Exploit):
+    if isinstance(decision, Start | Continue | Exploit):
         population.space.check(decision.hyperparameters)
     if isinstance(decision, Exploit):
         donor = population.latest[decision.donor.member]
@@ -246,11 +266,19 @@ def start(space: Space, seed: int, member: int, starts: Sequence[Hyperparameters
     return Start(hyperparameters=drawn, why={"rule": "start"})
 
 
-def parent_of(decision: Continue | Exploit, newest: Segment) -> SegmentId | None:
+def parent_of(decision: Start | Continue | Exploit, newest: Segment) -> SegmentId | None:
     """Returns the segment whose weights a decision goes on from; a failed segment changed none, so its parent's."""
-    if isinstance(decision, Exploit) and decision.copies_weights:
-        return decision.donor
-    return newest.parent if isinstance(newest.outcome, Failed) else newest.id
+    match decision:
+        case Start():
+            return None
+        case Exploit(donor=donor, copies_weights=True):
+            return donor
+        case _:
+            return base_of(newest)
+
+
+def _one_of(donors: Sequence[int], key: Key) -> int:
+    return donors[int(key.fold("exploit").generator().integers(len(donors)))]
 
 
 def _member_of(kind: type[E], name: str, value: E | str) -> E:

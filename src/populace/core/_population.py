@@ -122,18 +122,18 @@ class Population:
     def at_generation(self, generation: int, since: int = 0) -> Population:
         """Returns the population in lockstep: every member stands at its newest ended segment up to a generation.
 
-        Members that had gone further before `since` stand at their newest: whoever asks joined the run later, they wait
-        for it, and their older checkpoints are gone.
+        Members that had gone further before `since` stand where they stood then: whoever asks joined the run later,
+        they wait for it, and their older checkpoints are gone.
 
         Args:
             generation: The generation that whoever asks has ended.
-            since: Sequence number at which it began that.
+            since: Sequence number at which it came to the run, or back to it; 0 where that is its beginning.
         """
         latest = [
             newest if newest is None else self.forest.get(lockstep_id(newest, generation, since))
             for newest in self.latest
         ]
-        sequence = max((s.ended or 0 for s in latest if s is not None), default=0)
+        sequence = max((max(s.ended or 0, s.damaged or 0) for s in latest if s is not None), default=0)
         return self._standing(latest, self._changed(latest), self.forest, sequence)
 
     def with_ended(self, segments: Iterable[Segment], sequence: int) -> Population:
@@ -144,6 +144,12 @@ class Population:
             forest[segment.id] = segment
             changed.add(segment.member)
         return self._standing(latest, changed, forest, sequence)
+
+    def with_damaged(self, segments: Iterable[Segment]) -> Population:
+        """Returns the population after the checkpoints of these segments were found damaged: nobody copies them."""
+        found = {segment.id: segment for segment in segments}
+        latest = [None if s is None else found.get(s.id, s) for s in self.latest]
+        return self._standing(latest, self._changed(latest), {**self.forest, **found}, self.sequence)
 
     def _changed(self, latest: list[Segment | None]) -> list[int]:
         """Returns the members that stand at another segment in `latest`."""
@@ -175,9 +181,12 @@ class Population:
 
 
 def lockstep_id(newest: Segment, generation: int, since: int) -> SegmentId:
-    """Returns where a member with this newest ended segment stands in `Population.at_generation`."""
+    """Returns where a member with this newest ended segment stands in `Population.at_generation`.
+
+    Of those that had gone further, one segment may have been running when whoever asks joined, and none began after it.
+    """
     is_ahead = newest.generation > generation and (newest.ended or 0) >= since
-    return SegmentId(newest.member, generation) if is_ahead else newest.id
+    return SegmentId(newest.member, max(generation, newest.generation - 1)) if is_ahead else newest.id
 
 
 _MASK = 2**64 - 1

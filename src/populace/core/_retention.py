@@ -7,15 +7,37 @@ in use stays near population x size + best.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from populace.core._score import Failed
 from populace.core._segment import Segment, SegmentId
 
 
 def base_of(newest: Segment) -> SegmentId | None:
-    """Returns the segment whose checkpoint a member goes on from where it copies nobody."""
+    """Returns the segment whose checkpoint a member goes on from where it copies nobody; None: from nothing."""
+    if newest.parent_damaged:
+        return newest.fallback
     return newest.parent if isinstance(newest.outcome, Failed) else newest.id
+
+
+def last_good(
+    base: SegmentId | None, find: Callable[[SegmentId], Segment | None], *, lost: SegmentId | None = None
+) -> SegmentId | None:
+    """Returns the nearest segment, from a base up its ancestry, that has a finite score and a kept checkpoint.
+
+    Args:
+        base: Where to begin; that counts too.
+        find: Gives a segment as it stands.
+        lost: A segment whose checkpoint has just been found damaged.
+    """
+    while base is not None:
+        segment = find(base)
+        if segment is None:
+            return None
+        if segment.can_donate and base != lost:
+            return base
+        base = segment.parent
+    return None
 
 
 def kept(

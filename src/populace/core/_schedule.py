@@ -10,13 +10,14 @@ import bisect
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import final
 
 from populace._errors import UsageError
 from populace.core._segment import Segment
-from populace.space import Hyperparameters, Space, Value
+from populace.core._whole import check_metric, check_whole
+from populace.space import Constant, Hyperparameters, Key, Space, Value
 
 _PLACE = ("start_step", "end_step", "member", "generation")
 
@@ -36,6 +37,16 @@ class Piece:
     """The member that trained it: together with the generation it names the stretch's random keys."""
     generation: int = 0
     """The generation of that member."""
+
+    def __post_init__(self) -> None:
+        for name in _PLACE:
+            check_whole(name, getattr(self, name), 0, "steps, members and generations count from 0")
+        if not isinstance(self.hyperparameters, Mapping):
+            raise UsageError(f"`hyperparameters` must map names to values, but got {self.hyperparameters!r}: write {{}}")
+        for name, value in self.hyperparameters.items():
+            if not isinstance(name, str) or not name:
+                raise UsageError(f"a hyperparameter's name must be a non-empty string, but got {name!r}: rename it")
+            Constant(value)  # knows what a value may be
 
 
 @final
@@ -58,6 +69,12 @@ class Schedule:
     metric: str | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.pieces, tuple) or not all(isinstance(piece, Piece) for piece in self.pieces):
+            raise UsageError(f"`pieces` must be a tuple of Piece(...), but got {self.pieces!r}: write (piece, ...)")
+        if self.seed is not None:
+            check_whole("seed", self.seed, 0, "leave it out where it is not known", most=None)
+            Key(self.seed)  # knows how large a seed may be
+        check_metric(self.metric)
         step = 0
         for piece in self.pieces:
             if piece.start_step != step or piece.end_step <= piece.start_step:
@@ -124,8 +141,10 @@ class Schedule:
         """
         try:
             data = json.loads(text)
+            if not isinstance(data["pieces"], list):
+                raise TypeError(f"`pieces` must be a list, got {data['pieces']!r}")
             return cls(tuple(_piece(entry) for entry in data["pieces"]), data.get("seed"), data.get("metric"))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if isinstance(error, UsageError):
                 raise
             raise UsageError(f"this is not a schedule written by `populace schedule --json`: {error!r}") from error
@@ -156,6 +175,8 @@ class Schedule:
             if tuple(header[: len(_PLACE)]) != _PLACE:
                 raise TypeError(f"the first columns must be {', '.join(_PLACE)}, got {header}")
             names = header[len(_PLACE) :]
+            if len(set(names)) < len(names):
+                raise TypeError(f"every hyperparameter has one column, got {names}")
             pieces = []
             for row in rows:
                 place, values = row[: len(_PLACE)], zip(names, row[len(_PLACE) :], strict=True)
@@ -171,6 +192,4 @@ class Schedule:
 def _piece(entry: dict[str, object]) -> Piece:
     place = {name: entry[name] for name in _PLACE}
     hyperparameters = entry["hyperparameters"]
-    if not all(isinstance(value, int) for value in place.values()) or not isinstance(hyperparameters, dict):
-        raise TypeError(f"a piece needs whole numbers {', '.join(_PLACE)} and a mapping hyperparameters, got {entry!r}")
-    return Piece(hyperparameters=hyperparameters, **place)  # type: ignore[arg-type]  # checked in the line above
+    return Piece(hyperparameters=hyperparameters, **place)  # type: ignore[arg-type]  # a piece checks its values

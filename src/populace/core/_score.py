@@ -67,7 +67,7 @@ def status_of(outcome: Outcome | None) -> Status:
             return Status.FINISHED
         case Diverged():
             return Status.DIVERGED
-        case Failed():
+        case Failed():  # pragma: no branch - the union ends here
             return Status.FAILED
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple, final
 
 from populace._errors import UsageError
@@ -31,7 +31,7 @@ class SegmentId(NamedTuple):
         Raises:
             UsageError: The text is not of that form.
         """
-        found = re.fullmatch(r"m?(\d+)/(\d+)", text)
+        found = re.fullmatch(r"m?([0-9]{1,12})/([0-9]{1,12})", text)
         if found is None:
             raise UsageError(f"a segment is named like m03/12 (member 3, generation 12), but got {text!r}")
         return cls(int(found[1]), int(found[2]))
@@ -81,7 +81,7 @@ class Segment:
     """Sequence number of its end; None while it runs."""
     outcome: Outcome | None = None
     """How it ended; None while it runs."""
-    evaluations: tuple[Evaluation, ...] = ()
+    evaluations: Sequence[Evaluation] = ()
     """All that was measured, in order."""
     checkpoint: str | None = None
     """SHA-256 digest of its checkpoint."""
@@ -89,6 +89,12 @@ class Segment:
     """Size of its checkpoint."""
     checkpoint_kept: bool = False
     """Whether the checkpoint is still stored."""
+    damaged: int | None = None
+    """Sequence number at which its checkpoint was found damaged or missing; None where nobody has found it so."""
+    parent_damaged: bool = False
+    """Whether it failed because its parent's checkpoint is damaged: its own code never ran."""
+    fallback: SegmentId | None = None
+    """Where so: what the member goes on from, its last good ancestor whose checkpoint was kept; None: there is none."""
     worker: str = ""
     """The worker that ended it (while it runs: that trains it)."""
     epoch: int = 0
@@ -127,6 +133,12 @@ class Segment:
     def can_donate(self) -> bool:
         """Whether another member may copy it: it has a finite score and its checkpoint is stored."""
         return isinstance(self.outcome, Finite) and self.checkpoint_kept
+
+    def as_of(self, sequence: int) -> Segment:
+        """Returns the ended segment as decisions saw it then: with its checkpoint, unless that was known as damaged."""
+        if self.checkpoint_kept or self.checkpoint is None or (self.damaged is not None and self.damaged <= sequence):
+            return self
+        return replace(self, damaged=None, checkpoint_kept=True)
 
     def better(self, mode: Mode) -> float:
         """Returns the score on a scale where larger is better, -inf where there is no finite score."""

@@ -10,7 +10,7 @@ from populace._errors import UsageError
 from populace.core._codec import policy_from_json, policy_to_json
 from populace.core._policy import Policy
 from populace.core._score import Mode
-from populace.core._whole import check_whole
+from populace.core._whole import check_metric, check_whole
 from populace.space import Key, Space
 
 
@@ -51,13 +51,11 @@ class RunSpec:
     """Fingerprint of the trainable's source."""
 
     def __post_init__(self) -> None:
-        for name, remedy in (
-            ("population", "it is the number of members"),
-            ("steps", "it is the steps each member trains"),
-            ("interval", "it is the steps between two ready points"),
-        ):
-            check_whole(name, getattr(self, name), 1, remedy)
+        check_whole("population", self.population, 1, "it is the number of members", most=_LARGEST_POPULATION)
+        check_whole("steps", self.steps, 1, "it is the steps each member trains")
+        check_whole("interval", self.interval, 1, "it is the steps between two ready points")
         check_whole("max_failures", self.max_failures, 0, "it is the failures in a row that a member may have")
+        check_metric(self.metric)
         if self.evaluate_every is not None:
             check_whole("evaluate_every", self.evaluate_every, 1, "it is the steps between two evaluations")
             if self.evaluate_every > self.interval:
@@ -65,7 +63,7 @@ class RunSpec:
                     f"`evaluate_every <= interval` must hold, but got (evaluate_every={self.evaluate_every}, "
                     f"interval={self.interval}): every interval ends with an evaluation anyway"
                 )
-        check_whole("seed", self.seed, 0, "it is the root of all randomness")
+        check_whole("seed", self.seed, 0, "it is the root of all randomness", most=None)
         Key(self.seed)  # knows how large a seed may be
         if len(self.policy.starts) > self.population:
             raise UsageError(
@@ -92,13 +90,18 @@ class RunSpec:
             data: What was written.
             policy: The policy, where it holds a user's function, which no log can hold.
         """
-        plain = {name: data[name] for name in _PLAIN}
-        return cls(
-            **plain,  # type: ignore[arg-type]  # as written by to_json
-            space=Space.from_json(data["space"]),
-            policy=policy or policy_from_json(data["policy"]),
-            mode=Mode(data["mode"]),
-        )
+        return cls(**_parts(data), policy=policy or policy_from_json(data["policy"]))  # type: ignore[arg-type]  # as written by to_json
+
+    @staticmethod
+    def check_json(data: Mapping[str, object]) -> None:
+        """Checks that these are values that `to_json` wrote; the policy apart, which may hold a user's function.
+
+        Raises:
+            KeyError: A name is missing.
+            TypeError: A value is of another type.
+            ValueError: A value cannot be read.
+        """
+        _parts(data)
 
     def init_key(self, member: int) -> Key:
         """Returns the key of a member's first weights."""
@@ -120,11 +123,19 @@ class RunSpec:
         lines = [f"space: {line}" for line in self.space.differences(other.space)]
         mine, theirs = self.to_json(), other.to_json()
         for name in ("policy", *_IDENTITY):
-            if mine[name] != theirs[name]:
+            if mine[name] != theirs[name] and name == "code":
+                lines.append("code: its source has changed")
+            elif mine[name] != theirs[name]:
                 lines.append(f"{name}: {mine[name]!r} became {theirs[name]!r}")
         return lines
 
 
+def _parts(data: Mapping[str, object]) -> dict[str, object]:
+    plain = {name: data[name] for name in _PLAIN}
+    return {**plain, "space": Space.from_json(data["space"]), "mode": Mode(data["mode"])}
+
+
+_LARGEST_POPULATION = 10**6  # a row each, written at once; far above what one host can train
 _IDENTITY = ("seed", "interval", "evaluate_every", "metric", "mode", "synchronous", "allow_pickle", "code")
 _PLAIN = (
     *("name", "seed", "population", "steps", "interval", "evaluate_every", "metric", "synchronous"),

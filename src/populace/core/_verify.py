@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import final
 
 from populace._errors import PopulaceError
-from populace.core._decision import Continue, Exploit
+from populace.core._decision import Continue, Exploit, Start
 from populace.core._policy import Policy, decide, decision_key, parent_of, start
 from populace.core._population import Population
-from populace.core._retention import kept
+from populace.core._retention import base_of, kept, last_good
 from populace.core._score import Failed, Finite
 from populace.core._segment import Segment, SegmentId
 from populace.core._spec import RunSpec
@@ -49,6 +51,8 @@ class Chapter:
     """The specification; None where it cannot be read back (a policy with a user's function)."""
     population: int
     """Number of members."""
+    steps: int
+    """Steps each member trains."""
 
 
 def chapters(
@@ -86,6 +90,7 @@ def verify_log(
         *_check_forest(segments, forest),
         *_check_members(spec, segments, finished=finished),
         *_check_outcomes(segments),
+        *_check_damage(segments, forest),
         *_check_values(spec, segments),
         *_check_retention(spec, segments),
         *_check_decisions(segments, forest, story),
@@ -160,6 +165,30 @@ def _check_outcomes(segments: Sequence[Segment]) -> Iterator[Violation]:
             yield _broken("evaluations", s, f"evaluated at steps {steps}, outside {s.start_step}..{s.end_step}")
 
 
+def _check_damage(segments: Sequence[Segment], forest: Mapping[SegmentId, Segment]) -> Iterator[Violation]:
+    """Whoever could not load its parent goes on from its last good ancestor; nobody copies what is known as damaged."""
+    for s in segments:
+        donor = None if s.donor is None else forest.get(s.donor)
+        if donor is not None and donor.damaged is not None and donor.damaged < s.begun:
+            yield _broken("damage", s, f"copied {donor.id}, whose checkpoint was known as damaged at {donor.damaged}")
+        if s.ended is None or not s.parent_damaged:
+            continue
+        parent = None if s.parent is None else forest.get(s.parent)
+        if not isinstance(s.outcome, Failed) or parent is None or not parent.damaged or parent.damaged > s.ended:
+            yield _broken("damage", s, f"was given up for {s.parent}, whose checkpoint was not known as damaged then")
+        before = forest.get(SegmentId(s.member, s.generation - 1))
+        base = None if before is None else base_of(before)
+        nearest = last_good(base, partial(_then_or_now, forest, s))
+        if s.fallback != nearest:
+            yield _broken("damage", s, f"falls back to {s.fallback}, but its last good ancestor is {nearest}")
+
+
+def _then_or_now(forest: Mapping[SegmentId, Segment], failed: Segment, id: SegmentId) -> Segment | None:
+    """Returns a segment as it stands, a fallback as it stood: it may be dropped by now, the others only since then."""
+    segment = forest.get(id)
+    return segment if segment is None or id != failed.fallback else segment.as_of(failed.ended or 0)
+
+
 def _check_values(spec: RunSpec, segments: Sequence[Segment]) -> Iterator[Violation]:
     """Hyperparameters are in their bounds."""
     for s in segments:
@@ -179,7 +208,7 @@ def _check_retention(spec: RunSpec, segments: Sequence[Segment]) -> Iterator[Vio
     running = [s for s in segments if s.ended is None]
     needed = kept(newest=newest.values(), best=None if best is None else best.id, running=running)
     for s in ended:
-        if s.id in needed and not s.checkpoint_kept:
+        if s.id in needed and not s.checkpoint_kept and s.damaged is None:
             yield _broken("retention", s, "its checkpoint is still referred to, but was collected")
 
 
@@ -188,6 +217,7 @@ def _check_decisions(
 ) -> Iterator[Violation]:
     """Every decision can be derived again from the snapshot and key that the log names."""
     ended = sorted((s for s in segments if s.ended is not None), key=lambda s: s.ended or 0)
+    damaged = [s for s in segments if s.damaged is not None]
     place, population, chapter = 0, None, None
     for s in sorted(segments, key=lambda s: (s.snapshot, s.begun)):
         now = next(c for c in reversed(story) if c.after < s.begun)
@@ -206,10 +236,10 @@ def _check_decisions(
         while upto < len(ended) and (ended[upto].ended or 0) <= s.snapshot:
             upto += 1
         seen = [e for e in ended[place:upto] if e.member < spec.population]
-        population, place = population.with_ended(_as_then(seen), s.snapshot), upto
-        before = forest.get(SegmentId(s.member, s.generation - 1))
-        since = 0 if before is None else before.begun
-        view = population.at_generation(s.generation - 1, since) if spec.synchronous else population
+        known = [d.as_of(s.snapshot) for d in damaged if population.sequence < (d.damaged or 0) <= s.snapshot]
+        population = population.with_ended([e.as_of(s.snapshot) for e in seen], s.snapshot).with_damaged(known)
+        place = upto
+        view = population.at_generation(s.generation - 1, _joined(s, ended, story)) if spec.synchronous else population
         yield from _check_decision(s, view, spec)
 
 
@@ -219,7 +249,7 @@ def _check_decision(s: Segment, population: Population, spec: RunSpec) -> Iterat
         yield _broken("decision", s, f"the snapshot {s.snapshot} does not show the member's generation before")
         return
     decision = decide(population, s.member, spec.policy, decision_key(spec.seed, s.member, s.generation))
-    if not isinstance(decision, Continue | Exploit):
+    if not isinstance(decision, Start | Continue | Exploit):
         yield _broken("decision", s, f"the snapshot {s.snapshot} gives {type(decision).__name__}, but a segment began")
         return
     derived = (
@@ -232,22 +262,29 @@ def _check_decision(s: Segment, population: Population, spec: RunSpec) -> Iterat
         yield _broken("decision", s, f"logged {logged}, but its snapshot and key give {derived}")
 
 
+def _joined(segment: Segment, ended: Sequence[Segment], story: Sequence[Chapter]) -> int:
+    """Returns when a segment's member came to a run that was under way, or back to it as its limits were raised."""
+    for before, chapter in reversed(list(pairwise(story))):
+        if chapter.after < segment.begun:
+            own = [s.member_end for s in ended if s.member == segment.member and (s.ended or 0) < chapter.after]
+            if segment.member >= before.population or max(own, default=0) >= before.steps:
+                return chapter.after
+    return 0
+
+
 def _first(spec: RunSpec, segment: Segment) -> Mapping[str, object]:
     return start(spec.space, spec.seed, segment.member, spec.policy.starts).hyperparameters
 
 
-def _as_then(segments: Iterable[Segment]) -> list[Segment]:
-    """Returns ended segments with their checkpoints still stored, as they were when decisions looked at them."""
-    return [replace(s, checkpoint_kept=s.checkpoint is not None) for s in segments]
-
-
 def _chapter(sequence: int, spec: Mapping[str, object], policy: Policy | None) -> Chapter:
-    population = spec["population"]
+    population, steps = spec["population"], spec["steps"]
     assert isinstance(population, int)
+    assert isinstance(steps, int)
     try:
-        return Chapter(after=sequence, spec=RunSpec.from_json(spec, policy=policy), population=population)
+        held = RunSpec.from_json(spec, policy=policy)
     except PopulaceError:
-        return Chapter(after=sequence, spec=None, population=population)
+        held = None
+    return Chapter(after=sequence, spec=held, population=population, steps=steps)
 
 
 def _broken(law: str, segment: Segment, text: str) -> Violation:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from populace._errors import MissingExtra, UsageError
+from populace.run import make_directory
+from populace.space import Key
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,6 +39,8 @@ def run_demo(name: str, *, directory: str | Path = "runs", seed: int = 0, consol
     missing = [package for package in DEMOS[name] if importlib.util.find_spec(package) is None]
     if missing:
         raise MissingExtra(f'the {name} demo needs {" and ".join(missing)}: pip install "populace[demo]"')
+    Key(seed)
+    make_directory(Path(directory))  # what cannot begin tells nothing
     module = importlib.import_module(f"populace.demos._{name}")
     run = getattr(module, f"run_{name}")
     stem = f"demo-{name}-{datetime.now():%Y%m%d-%H%M%S}"

@@ -10,6 +10,7 @@ from typing import final
 
 from populace.checkpoints import CheckpointStore, LocalCheckpoints
 from populace.core import RunSpec
+from populace.executors._outages import Outages
 from populace.store import Store
 from populace.worker import Loop, Trainable
 
@@ -50,15 +51,17 @@ class Executor(ABC):
     """Places workers. Whatever it is, the workers take the same decisions and write the same log."""
 
     @abstractmethod
-    def execute(self, job: Job, *, watch: Callable[[], None], stopping: Callable[[], bool]) -> None:
+    def execute(self, job: Job, *, watch: Callable[[], None], stopping: Callable[[], bool], outages: Outages) -> None:
         """Trains a run until every member is done, or until it is asked to stop.
 
         Args:
             job: The run; its store exists and no other worker trains it.
             watch: To be called now and then, several times a second if possible.
             stopping: Whether workers should stop at their next ready point.
+            outages: Told who waits on a full disk.
 
         Raises:
+            KeyboardInterrupt: The run is to stop while there is no space to do so at a ready point.
             RunFailed: The run cannot go on.
             StoreError: The store or the checkpoints cannot be used.
         """

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import final
 
 from populace.core import RunSpec
-from populace.executors._executor import Executor, Job
-from populace.worker import Worker, loop_of
+from populace.executors._executor import LEASE_S, Executor, Job
+from populace.executors._outages import Outages
+from populace.worker import PatientCheckpoints, PatientStore, Worker, loop_of
+
+_NAME = "inline"
 
 
 @final
@@ -17,14 +20,15 @@ from populace.worker import Worker, loop_of
 class Inline(Executor):
     """Trains the members in turn in this process."""
 
-    def execute(self, job: Job, *, watch: Callable[[], None], stopping: Callable[[], bool]) -> None:
-        store = job.store()
+    def execute(self, job: Job, *, watch: Callable[[], None], stopping: Callable[[], bool], outages: Outages) -> None:
+        patience = outages.patience(_NAME, lease_s=LEASE_S, stopping=stopping)
+        store = PatientStore(job.store(), patience)
         try:
             Worker(
-                name="inline",
+                name=_NAME,
                 spec=job.spec,
                 store=store,
-                checkpoints=job.checkpoints(),
+                checkpoints=PatientCheckpoints(job.checkpoints(), patience),
                 loop=loop_of(job.trainable),
                 pause=time.sleep,
                 holding=lambda _: watch(),

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from multiprocessing.connection import Connection
@@ -17,14 +17,17 @@ import cloudpickle
 from populace._errors import PopulaceError, RunFailed
 from populace.executors._executor import Job
 from populace.executors._forkserver import die_with_parent
-from populace.worker import Heartbeat, Worker, loop_of
+from populace.store import HostClock, Store, has_room
+from populace.worker import Heartbeat, Patience, PatientCheckpoints, PatientStore, Record, Worker, loop_of
 
 _MAX_TEXT = 10_000  # a pipe that nobody reads yet holds 64 kB
 
 
 class Word(Enum):
-    """How a worker process ended, by its own account; one that says nothing has died."""
+    """What a worker process says of itself; one that ends without one of the last three words has died."""
 
+    PAUSED = "the disk is full"
+    RESUMED = "there is space again"
     DONE = "done"
     RUN_FAILED = "the run cannot go on"
     UNUSABLE = "the store or the checkpoints cannot be used"
@@ -43,6 +46,8 @@ class Assignment:
     """Numerical threads."""
     lease_s: float
     """Seconds that a claim lasts without a heartbeat."""
+    since: float
+    """When it was told, on the host's clock; the run could be written then."""
     environment: Mapping[str, str]
     """The environment variables; the fork server has those of the time when it was started."""
 
@@ -53,7 +58,7 @@ def work(payload: bytes, assignment: Assignment, report: Connection) -> None:
     Args:
         payload: The `Job`, pickled by value.
         assignment: What this worker is told.
-        report: Where its last words go: a `Word` and a text.
+        report: Where its words go: a `Word` and a text.
     """
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C reaches all; the supervisor decides
@@ -61,26 +66,39 @@ def work(payload: bytes, assignment: Assignment, report: Connection) -> None:
     os.environ.update(assignment.environment)
     if assignment.device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = assignment.device
-    word, text = _work(payload, assignment)
+    word, text = _work(payload, assignment, lambda word: report.send((word, "")))
     report.send((word, text[-_MAX_TEXT:]))
     report.close()
 
 
-def _work(payload: bytes, assignment: Assignment) -> tuple[Word, str]:
+def _work(payload: bytes, assignment: Assignment, say: Callable[[Word], None]) -> tuple[Word, str]:
     try:
         job: Job = cloudpickle.loads(payload)
     except BaseException as error:
         return Word.RUN_FAILED, f"a worker could not load the training code: {type(error).__name__}: {error}"
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(assignment.threads)
-    store = job.store(lease_s=assignment.lease_s)
+    record = Record(
+        now=HostClock().now,
+        lease_s=assignment.lease_s,
+        has_room=lambda: has_room(job.directory),
+        since=assignment.since,
+    )
+    patience = Patience(
+        record=record, pause=time.sleep, paused=lambda: say(Word.PAUSED), resumed=lambda: say(Word.RESUMED)
+    )
+
+    def open_store() -> Store:
+        return PatientStore(job.store(lease_s=assignment.lease_s), patience)
+
+    store = open_store()
     try:
-        with Heartbeat(lambda: job.store(lease_s=assignment.lease_s), assignment.lease_s / 4) as heartbeat:
+        with Heartbeat(open_store, assignment.lease_s / 4) as heartbeat:
             Worker(
                 name=assignment.name,
                 spec=job.spec,
                 store=store,
-                checkpoints=job.checkpoints(),
+                checkpoints=PatientCheckpoints(job.checkpoints(), patience),
                 loop=loop_of(job.trainable),
                 pause=time.sleep,
                 holding=heartbeat.hold,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -17,12 +19,15 @@ from populace.core import RunSpec
 from populace.executors._by_value import to_bytes
 from populace.executors._executor import LEASE_S, Executor, Job
 from populace.executors._forkserver import environment, start_process
+from populace.executors._outages import Outages
 from populace.executors._process import Assignment, Word, work
-from populace.store import Store
-from populace.worker import loop_of
+from populace.store import HostClock, Store
+from populace.worker import PatientStore, loop_of
 
 _TICK_S = 0.05
+_MOST_WORKERS = 1024  # of one host; a slip of the finger must not start processes without end
 _MAX_IDLE_DEATHS = 3
+_SUPERVISOR = "the supervisor"
 
 
 @final
@@ -50,16 +55,23 @@ class Processes(Executor):
 
     def __post_init__(self) -> None:
         for name, value in (("workers", self.workers), ("threads", self.threads)):
-            if value is not None and (not isinstance(value, int) or value < 1):
+            if value is not None and (type(value) is not int or not 1 <= value <= _MOST_WORKERS):
                 raise UsageError(
-                    f"`{name} >= 1` must hold, but got Processes({name}={value!r}): leave it out to use all cores"
+                    f"`1 <= {name} <= {_MOST_WORKERS}` must hold, but got Processes({name}={value!r}): leave it out "
+                    "to use all cores"
                 )
-        if self.lease_s <= 0:
-            raise UsageError(f"`lease_s > 0` must hold, but got Processes(lease_s={self.lease_s}): 60 is usual")
+        if self.devices is not None:
+            _check_list("devices", self.devices, (int, str), "[0, 1]")
+        _check_list("preload", self.preload, (str,), "['torch']")
+        if type(self.lease_s) not in (int, float) or not 0 < self.lease_s < math.inf:
+            raise UsageError(
+                f"`lease_s` must be a finite number above 0, but got Processes(lease_s={self.lease_s!r}): 60 is usual"
+            )
 
-    def execute(self, job: Job, *, watch: Callable[[], None], stopping: Callable[[], bool]) -> None:
-        store = job.store()
-        supervisor = _Supervisor(self, job, store)
+    def execute(self, job: Job, *, watch: Callable[[], None], stopping: Callable[[], bool], outages: Outages) -> None:
+        patience = outages.patience(_SUPERVISOR, lease_s=self.lease_s, stopping=stopping)
+        store = PatientStore(job.store(), patience)
+        supervisor = _Supervisor(self, job, store, outages)
         try:
             supervisor.run(watch, stopping)
         finally:
@@ -80,19 +92,41 @@ class Processes(Executor):
         return min(len(os.sched_getaffinity(0)) if _has_affinity() else os.cpu_count() or 1, spec.population)
 
 
+def _check_list(name: str, held: object, kinds: tuple[type, ...], example: str) -> None:
+    is_list = isinstance(held, Sequence) and not isinstance(held, str)
+    if not is_list or not all(type(item) in kinds for item in held):  # type: ignore[attr-defined]  # a list by then
+        raise UsageError(f"`{name}` must be a list such as {example}, but got Processes({name}={held!r})")
+
+
+@final
+@dataclass(kw_only=True)
+class _Place:
+    """A worker process that was started and whose end was not seen yet."""
+
+    name: str
+    """The worker's name in the log."""
+    process: BaseProcess
+    """The process."""
+    report: Connection
+    """Where it speaks."""
+    said: tuple[Word, str] | None = None
+    """Its last words, once it has spoken them."""
+
+
 @final
 class _Supervisor:
     """Starts workers, restarts those that die, and gathers what they say."""
 
-    def __init__(self, settings: Processes, job: Job, store: Store) -> None:
+    def __init__(self, settings: Processes, job: Job, store: Store, outages: Outages) -> None:
         self._settings = settings
         self._store = store
+        self._outages = outages
         self._payload = to_bytes(job)
         self._count = settings.num_workers(job.spec)
         cores = len(os.sched_getaffinity(0)) if _has_affinity() else os.cpu_count() or 1
         self._threads = settings.threads or max(1, cores // self._count)
         self._devices = _devices(settings.devices)
-        self._alive: dict[int, tuple[BaseProcess, Connection, str]] = {}
+        self._alive: dict[int, _Place] = {}
         self._starts = 0
         self._idle_deaths = 0
         # One member alone may kill its workers until it is given up.
@@ -105,25 +139,31 @@ class _Supervisor:
         for place in range(self._count):
             self._start(place)
         while self._alive:
-            wait([process.sentinel for process, _, _ in self._alive.values()], timeout=_TICK_S)
-            if stopping() and not asked:
-                self._store.command("stop")
-                asked = True
-            for place, (process, report, name) in list(self._alive.items()):
-                if process.exitcode is not None:
-                    code = process.exitcode
+            wait([worker.process.sentinel for worker in self._alive.values()], timeout=_TICK_S)
+            if stopping():
+                if self._outages.lasting:
+                    raise KeyboardInterrupt  # whoever waits comes to no ready point
+                if not asked:
+                    self._store.command("stop")
+                    asked = True
+            for place, worker in list(self._alive.items()):
+                code = worker.process.exitcode  # before it is heard: what it says until it ends counts
+                self._hear(worker)
+                if code is not None:
                     del self._alive[place]
-                    process.close()
-                    self._bury(place, code, _said(report), name, asked)
+                    worker.process.close()
+                    worker.report.close()
+                    self._bury(place, code, worker, asked)
+                    self._outages.end(worker.name)
             watch()
 
     def kill(self) -> None:
         """Ends what is left, at once."""
-        for process, report, _ in self._alive.values():
-            process.kill()
-            process.join()
-            process.close()
-            report.close()
+        for worker in self._alive.values():
+            worker.process.kill()
+            worker.process.join()
+            worker.process.close()
+            worker.report.close()
         self._alive.clear()
 
     def _start(self, place: int) -> None:
@@ -135,6 +175,7 @@ class _Supervisor:
             device=device,
             threads=self._threads,
             lease_s=self._settings.lease_s,
+            since=HostClock().now(),
             environment=environment(self._threads),
         )
         ours, theirs = multiprocessing.Pipe(duplex=False)
@@ -148,18 +189,32 @@ class _Supervisor:
             threads=self._threads,
         )
         theirs.close()
-        self._alive[place] = (process, ours, name)
+        self._alive[place] = _Place(name=name, process=process, report=ours)
 
-    def _bury(self, place: int, code: int, said: tuple[Word, str] | None, name: str, asked: bool) -> None:
+    def _hear(self, worker: _Place) -> None:
+        """Notes what a worker has said."""
+        with suppress(EOFError):
+            # A child of the user's may live on and hold the pipe open: nobody must wait for its end.
+            while worker.report.poll():
+                word, text = worker.report.recv()
+                match word:
+                    case Word.PAUSED:
+                        self._outages.begin(worker.name)
+                    case Word.RESUMED:
+                        self._outages.end(worker.name)
+                    case _:
+                        worker.said = word, text
+
+    def _bury(self, place: int, code: int, worker: _Place, asked: bool) -> None:
         """Acts on a worker's end: done, failed, or died and to be replaced."""
-        match said:
+        match worker.said:
             case (Word.DONE, _):
                 return
             case (Word.RUN_FAILED, text):
                 raise RunFailed(text)
             case (Word.UNUSABLE, text):
                 raise StoreError(text)
-        self._store.expire(name)
+        self._store.expire(worker.name)
         if asked:
             return
         progress = self._store.state().num_segments
@@ -171,20 +226,6 @@ class _Supervisor:
                 f"{_cause(code)}: run with executor=populace.Inline() to see why"
             )
         self._start(place)
-
-
-def _said(report: Connection) -> tuple[Word, str] | None:
-    """Returns the last words of a dead process; None, where it had no time for any."""
-    try:
-        # A child of the user's may live on and hold the pipe open: nobody must wait for its end.
-        if not report.poll():
-            return None
-        word, text = report.recv()
-        return word, text
-    except EOFError:
-        return None
-    finally:
-        report.close()
 
 
 def _cause(code: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -22,8 +23,8 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
     The file appears complete or not at all: the figure is written beside it first, then renamed.
 
     Raises:
-        UsageError: The suffix is none of .png, .svg, .pdf.
-        StoreError: The path cannot be written.
+        UsageError: The suffix is none of .png, .svg, .pdf, or the path cannot be written.
+        StoreError: The disk is full.
     """
     target = Path(path)
     suffix = target.suffix.lower()
@@ -39,7 +40,8 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
             figure.savefig(part, format=suffix[1:], dpi=_DOTS_PER_IN, facecolor="white")
             os.replace(part, target)
     except OSError as error:
-        raise StoreError(
+        kind = StoreError if error.errno in (errno.ENOSPC, errno.EDQUOT) else UsageError
+        raise kind(
             f"the figure cannot be written to {str(path)!r} ({error.strerror or error}): "
             "choose a folder that exists and that you may write to"
         ) from error

@@ -69,7 +69,7 @@ class Board:
         self.num_exploits = 0
         """Exploits since training began or went on."""
         self.num_failures = 0
-        """Failures and lost workers since then."""
+        """Failures, lost workers and damaged checkpoints since then."""
         self.exploits: deque[str] = deque(maxlen=_NUM_EXPLOITS)
         """The last exploits in words, oldest first."""
         self._rows: dict[int, Row] = {}
@@ -136,7 +136,7 @@ class Board:
 
     def failure(self, event: Event) -> None:
         """Takes in that a member failed, was lost, given up or retired."""
-        self.num_failures += event.kind in (EventKind.FAILURE, EventKind.LOST)
+        self.num_failures += event.kind in (EventKind.FAILURE, EventKind.LOST, EventKind.DAMAGED)
         row = None if event.member is None else self._rows.get(event.member)
         if row is not None:
             state = "given up" if event.kind is EventKind.RETIRED else "failed"

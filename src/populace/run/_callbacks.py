@@ -31,7 +31,7 @@ class Callback:
         """Called when a segment begins with another member's weights or hyperparameters."""
 
     def on_failure(self, event: Event) -> None:
-        """Called when a member's code has failed or its worker was lost; `event.detail["reason"]` tells why."""
+        """Called when a member has failed, was lost or could not load; `event.detail["reason"]` tells why."""
 
     def on_end(self, result: Result) -> None:
         """Called when the run has ended."""

@@ -30,7 +30,7 @@ class Display(ABC):
 
     @abstractmethod
     def failure(self, event: Event) -> None:
-        """A member failed, was lost, given up or retired."""
+        """A member failed, was lost, could not load its checkpoint, was given up or retired."""
 
     @abstractmethod
     def refresh(self) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
+import traceback
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -25,20 +27,20 @@ def refuse_while_loading() -> None:
         raise _StopLoading
 
 
-def load_entry(entry: str) -> object:
+def load_entry(entry: str, kind: type = Trainable) -> object:
     """Returns the function or object named FILE:NAME.
 
     The file is run like a script, but only up to a call of `tune` or `resume` at its top level, so that a script needs
-    no guard. A class is called without arguments.
+    no guard. A class of `kind` is called without arguments.
 
     Raises:
-        UsageError: There is no such file or name, or the file raises.
+        UsageError: There is no such file or name, or the file raises, or a class cannot be called without arguments.
     """
     file, _, name = entry.rpartition(":")
     path = Path(file)
     if not file or not name:
         raise UsageError(f"code is named FILE:NAME, as in train.py:train, but got {entry!r}")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"there is no file {file!r}: name the code as FILE:NAME, as in train.py:train")
     module_name = f"populace_entry_{path.stem}"
     spec = importlib.util.spec_from_file_location(module_name, path)
@@ -52,8 +54,13 @@ def load_entry(entry: str) -> object:
         spec.loader.exec_module(module)
     except _StopLoading:
         pass
+    except SystemExit as error:
+        raise UsageError(
+            f"{file!r} could not be loaded: it ends the process{_line(error, path)}: put what a script does by itself "
+            'under `if __name__ == "__main__":`'
+        ) from error
     except Exception as error:
-        raise UsageError(f"{file!r} could not be loaded: {type(error).__name__}: {error}") from error
+        raise UsageError(f"{file!r} could not be loaded: {_in_a_line(error)}{_line(error, path)}") from error
     finally:
         _loading.reset(token)
     # Workers cannot import it by this name, so its functions travel by value.
@@ -66,7 +73,25 @@ def load_entry(entry: str) -> object:
             if callable(value) and getattr(value, "__module__", "") == module_name
         ]
         raise UsageError(f"{file!r} has no {name!r}: it defines {', '.join(names) or 'no functions'}")
-    return found() if isinstance(found, type) and issubclass(found, Trainable) else found
+    if not isinstance(found, type) or not issubclass(found, kind):
+        return found
+    try:
+        return found()
+    except Exception as error:
+        raise UsageError(
+            f"{entry!r} is a class that cannot be called without arguments: {_in_a_line(error)}; make an "
+            "object of it in the file and name that"
+        ) from error
+
+
+def _in_a_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+
+
+def _line(error: BaseException, path: Path) -> str:
+    """Returns where in a file an error comes from, if it does."""
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == os.path.abspath(path)]
+    return f" (line {lines[-1]})" if lines else ""
 
 
 def entry_of(trainable: object) -> str | None:

@@ -10,7 +10,7 @@ from populace.core import RunSpec, Segment, Status
 from populace.run._board import Board
 from populace.run._display import Display
 from populace.run._words import change_in_words, divergence_in_words
-from populace.store import Event
+from populace.store import FULL, Event
 
 _FIRST_PAUSE_S, _LAST_PAUSE_S, _GROWTH = 2.0, 30.0, 1.25
 
@@ -40,8 +40,13 @@ class PlainLines(Display):
         self._next = self._now() + self._pause_s
 
     def note(self, text: str) -> None:
-        self._stream.write(f"populace: {text}\n")
-        self._stream.flush()
+        try:
+            self._stream.write(f"populace: {text}\n")
+            self._stream.flush()
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            # A log on the disk that is full: the stream keeps the line and writes it with a later one.
 
     def begun(self, segment: Segment) -> None:
         assert self._board is not None, "a run starts before its segments"

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
-from populace._errors import UsageError
+from populace._errors import DamagedCheckpoint, UsageError
 from populace.checkpoints import pack, unpack
-from populace.core import Evaluation, Piece, Schedule
+from populace.core import Evaluation, Piece, Schedule, check_whole
 from populace.space import Key
 from populace.worker import STATE_NAME, Life, Loop, Member, Stretch, Trainable, loop_of, restore_into
 
@@ -78,12 +79,24 @@ def replay(
         allow_pickle: Whether the state may need pickling.
 
     Raises:
-        UsageError: The schedule is empty.
+        UsageError: The schedule is empty, or an argument does not obey its rule.
     """
+    if not isinstance(schedule, Schedule):
+        raise UsageError(
+            f"`schedule` must be a populace.Schedule, but got {schedule!r}: pass result.best.schedule, or read one with "
+            "Schedule.from_json(text)"
+        )
+    if evaluate_every is not None:
+        check_whole("evaluate_every", evaluate_every, 1, "it is the steps between two evaluations")
+    schedule = replace(  # a schedule checks them
+        schedule,
+        seed=schedule.seed if seed is None else seed,
+        metric=schedule.metric if metric is None else metric,
+    )
     if not schedule.pieces:
         raise UsageError("a schedule to replay has at least one piece, but this one is empty")
-    root = seed if seed is not None else schedule.seed if schedule.seed is not None else secrets.randbits(32)
-    life = _Replay(schedule.pieces, root, metric or schedule.metric, evaluate_every, allow_pickle)
+    root = secrets.randbits(32) if schedule.seed is None else schedule.seed
+    life = _Replay(schedule.pieces, root, schedule.metric, evaluate_every, allow_pickle)
     loop_of(trainable)(Member(life))
     if life.blob is None:
         raise UsageError(
@@ -148,6 +161,9 @@ class _Replay(Life):
 
     def checkpoint(self) -> bytes | None:
         return None
+
+    def spoilt(self, error: DamagedCheckpoint) -> None:
+        raise AssertionError("a replay loads no checkpoint")
 
     def finish(
         self, evaluations: Sequence[Evaluation], save: Callable[[], dict[str, object]], written: Callable[[], None]

@@ -8,9 +8,9 @@ array lists choices.
 from __future__ import annotations
 
 import difflib
+import inspect
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -23,8 +23,13 @@ from populace.core.explore import Mixture, NoExplore, Perturb, Resample
 from populace.executors import Executor, Inline, Processes
 from populace.space import Dimension, Space, dimension_from_json
 
-_POLICIES = (PBT, Guard, Truncation, TTest, BinaryTournament, NoExploit, Perturb, Resample, Mixture, NoExplore)
-_KINDS: Mapping[str, Any] = {kind.__name__: kind for kind in _POLICIES}
+_KINDS: Mapping[str, Sequence[Any]] = {
+    "policy": (PBT, RandomSearch),
+    "exploit": (Truncation, TTest, BinaryTournament, NoExploit),
+    "explore": (Perturb, Resample, Mixture, NoExplore),
+    "guard": (Guard,),
+}
+"""What a table may be, by the name under which it stands."""
 
 
 @final
@@ -57,7 +62,8 @@ class ExecutorSettings(BaseModel):
             return Processes(**arguments)
         if arguments:
             raise UsageError(
-                f"Inline trains in one process and takes no {', '.join(sorted(arguments))}: use kind = 'Processes'"
+                f"Inline trains in one process and takes no {', '.join(sorted(arguments))}: leave it out, or train in "
+                "worker processes (kind = 'Processes', or no --inline)"
             )
         return Inline()
 
@@ -96,7 +102,7 @@ class RunSettings(BaseModel):
     """Callbacks, each as FILE:NAME."""
     space: dict[str, Any] = {}
     """The search space."""
-    policy: str | dict[str, Any] | None = None
+    policy: Any = None
     """What decides: a table with a kind, or the bare name of one."""
     executor: ExecutorSettings = ExecutorSettings()
     """What places the workers."""
@@ -157,39 +163,40 @@ def read_policy(data: object) -> Policy:
         UsageError: A kind or key is unknown, or a value breaks its rule; the message says where.
     """
     table = {"kind": data} if isinstance(data, str) else data
-    if isinstance(table, Mapping) and table == {"kind": "RandomSearch"}:
-        return RandomSearch()
-    policy = _strategy("policy", table)
-    if not isinstance(policy, Policy):
-        raise UsageError(
-            f"policy: the kind must be PBT or RandomSearch, but got {type(policy).__name__}: put it inside one"
-        )
+    if not isinstance(table, Mapping):
+        raise UsageError(f"policy: it must be the name of a kind or a table with one, but got {data!r}: write 'PBT'")
+    policy = _made("policy", table)
+    assert isinstance(policy, Policy), "a kind of policy makes a policy"
     return policy
 
 
-def _strategy(where: str, data: object) -> object:
-    if isinstance(data, list):
-        return tuple(data)
-    if not isinstance(data, Mapping):
-        return data
-    kind = str(data.get("kind"))
-    if kind not in _KINDS:
-        raise UsageError(
-            f"{where}: `kind` must be one of {', '.join(_KINDS)}, but got {kind!r}{_nearest(kind, _KINDS)}"
-        )
-    known = [field.name for field in fields(_KINDS[kind])]
-    for name in data:
-        if name != "kind" and name not in known:
-            raise UsageError(
-                f"{where}: {kind} takes {', '.join(known) or 'no settings'}, but got {name!r}{_nearest(name, known)}"
-            )
-    arguments = {name: _strategy(f"{where}.{name}", value) for name, value in data.items() if name != "kind"}
+def _made(where: str, table: Mapping[str, object]) -> object:
+    """Returns what a table makes; `where` ends with the name under which it stands."""
+    kinds = {kind.__name__: kind for kind in _KINDS[where.rpartition(".")[2]]}
+    if "kind" not in table:
+        raise UsageError(f"{where}: a table says its `kind`, but got {table!r}: add kind = {next(iter(kinds))!r}")
+    kind = table["kind"]
+    if not isinstance(kind, str) or kind not in kinds:
+        listed = " or ".join(kinds)
+        raise UsageError(f"{where}: `kind` must be {listed}, but got {kind!r}{_nearest(str(kind), kinds)}")
+    known = list(inspect.signature(kinds[kind]).parameters)
+    given = {name: value for name, value in table.items() if name != "kind"}
+    for name in given:
+        if name not in known:
+            takes = ", ".join(known) or "no settings"
+            raise UsageError(f"{where}: {kind} takes {takes}, but got {name!r}{_nearest(name, known)}")
+    arguments = {
+        name: _made(f"{where}.{name}", {"kind": value} if isinstance(value, str) else value)
+        if name in _KINDS and isinstance(value, Mapping | str)
+        else tuple(value)
+        if isinstance(value, list)
+        else value
+        for name, value in given.items()
+    }
     try:
-        return _KINDS[kind](**arguments)
+        return kinds[kind](**arguments)
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from error
-    except TypeError as error:
-        raise UsageError(f"{where}: {kind} cannot be made of {arguments!r}: {error}") from error
 
 
 def _dimension(name: str, value: object) -> Dimension:
@@ -205,11 +212,27 @@ def _dimension(name: str, value: object) -> Dimension:
 
 def _read(file: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(file.read_text("utf-8-sig"))  # some editors begin a file with a mark
     except OSError as error:
         raise UsageError(f"the settings {str(file)!r} cannot be read ({error.strerror}): check the path") from error
-    except ValueError as error:
+    except UnicodeDecodeError as error:
+        byte = f"byte {error.start} is {error.object[error.start]:#x}"
+        raise UsageError(f"the settings {str(file)!r} are not UTF-8 ({byte}): save the file as UTF-8") from error
+    except (ValueError, RecursionError) as error:  # the latter for arrays within arrays without end
         raise UsageError(f"the settings {str(file)!r} are not TOML: {error}") from error
+
+
+_RULES = {
+    "int_type": "be a whole number",
+    "int_from_float": "be a whole number",
+    "float_type": "be a number",
+    "string_type": "be a text in quotes",
+    "bool_type": "be true or false",
+    "list_type": "be a list such as [...]",
+    "dict_type": "be a table of names and values",
+    "model_type": "be a table such as {kind = 'Processes', workers = 4}",
+}
+"""What a value must be, in the words of a file, by the kind of mistake."""
 
 
 def _told(error: ValidationError, source: str) -> str:
@@ -217,11 +240,16 @@ def _told(error: ValidationError, source: str) -> str:
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
-        return f"{source}: {where}: {first['msg'][:1].lower()}{first['msg'][1:]}, but got {first['input']!r}"
+        rule = _RULES.get(first["type"], first["msg"].removeprefix("Input should "))
+        return f"{source}: {where.removesuffix('.int')} must {rule}, but got {first['input']!r}"
     model = ExecutorSettings if first["loc"][0] == "executor" else RunSettings
-    return f"{source}: there is no setting {where!r}{_nearest(str(first['loc'][-1]), model.model_fields)}"
+    known = model.model_fields
+    near = _nearest(str(first["loc"][-1]), known) or f": the settings there are {', '.join(known)}"
+    return f"{source}: there is no setting {where!r}{near}"
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f": did you mean {close[0]!r}?" if close else f": the settings there are {', '.join(known)}"
+    """Returns the end of a message that names the known word nearest to one that is not; empty where none is near."""
+    by_lower = {word.lower(): word for word in known}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return f": did you mean {by_lower[close[0]]!r}?" if close else ""

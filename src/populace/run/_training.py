@@ -8,17 +8,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast, final
 
-from populace._errors import RunExists, RunFailed, RunInterrupted, StoreError, UnknownRun
+from populace._errors import DiskFull, RunExists, RunFailed, RunInterrupted, StoreError, UnknownRun
 from populace.checkpoints import LocalCheckpoints
 from populace.core import Failed, RunSpec, Segment
-from populace.executors import CHECKPOINTS, SCRATCH, Executor, Job
+from populace.executors import CHECKPOINTS, LEASE_S, SCRATCH, Executor, Job, Outages
 from populace.run._callbacks import Callback, Callbacks
 from populace.run._display import Display
 from populace.run._interrupt import Interrupts
 from populace.run._result import Result
 from populace.run._watch import Watch
 from populace.store import RunLock, RunState, RunStatus, SqliteStore, Store
-from populace.worker import Loop, Trainable
+from populace.worker import Loop, PatientStore, Trainable
 
 
 @final
@@ -53,11 +53,14 @@ class Training:
         self._display = display
         self._callbacks = Callbacks(callbacks)
         self._resume_hint = resume_hint
+        self._interrupts = Interrupts(display.note)
+        self._outages = Outages(directory, display.note)
 
     def run(self) -> Result:
-        """Trains until every member is done.
+        """Trains until every member is done; a disk that is full once it trains is waited for.
 
         Raises:
+            DiskFull: There is no space to begin with.
             RunBusy: Another process trains the run.
             RunFailed: The run cannot go on.
             RunInterrupted: The user stopped it; it can be resumed.
@@ -76,14 +79,19 @@ class Training:
                     with suppress(StoreError):  # what ended the run is what the user must hear
                         self._sweep(store)
                     raise
-                self._sweep(store)
+            except KeyboardInterrupt:
+                raise RunInterrupted(
+                    f"stopped at once; what was published is safe. Resume with: {self._resume_hint}"
+                ) from None
             finally:
                 store.close()
         result = Result(self._directory, trainable=self._job.trainable, policy=self._spec.policy)
         self._callbacks.each(lambda callback: callback.on_end(result), "on_end")
         return result
 
-    def _train(self, store: SqliteStore) -> None:
+    def _train(self, impatient: SqliteStore) -> None:
+        patience = self._outages.patience("the run", lease_s=LEASE_S, stopping=self._interrupts.asked)
+        store = PatientStore(impatient, patience)
         for line in (*self._spec.policy.warnings(self._spec.population), *self._executor.warnings(self._spec)):
             self._display.note(line)
         changes = store.snapshot()
@@ -91,23 +99,26 @@ class Training:
         self._callbacks.each(lambda callback: callback.on_start(self._spec), "on_start")
         watch = Watch(store, self._callbacks, self._display, changes.sequence)
         try:
-            with Interrupts(self._display.note) as interrupts:
-                self._guarded(store, watch, interrupts.asked)
+            with self._interrupts:
+                self._guarded(impatient, watch)
             watch.look()
+            self._end(store)
+            self._sweep(store)
+            self._outages.look()
         finally:
             self._display.stop()
-        self._end(store)
 
-    def _guarded(self, store: Store, watch: Callable[[], None], stopping: Callable[[], bool]) -> None:
+    def _guarded(self, store: Store, watch: Callable[[], None]) -> None:
+        def look() -> None:
+            watch()
+            self._outages.look()
+
         try:
-            self._executor.execute(self._job, watch=watch, stopping=stopping)
+            self._executor.execute(self._job, watch=look, stopping=self._interrupts.asked, outages=self._outages)
         except RunFailed as error:
-            store.end(RunStatus.FAILED, str(error))
+            with suppress(DiskFull):  # the user must hear of the failure now
+                store.end(RunStatus.FAILED, str(error))
             raise
-        except KeyboardInterrupt:
-            raise RunInterrupted(
-                f"stopped at once; what was published is safe. Resume with: {self._resume_hint}"
-            ) from None
 
     def _end(self, store: Store) -> None:
         state = store.state()
@@ -127,10 +138,12 @@ class Training:
 
     def _sweep(self, store: Store) -> None:
         """Removes what a crash may have left; nobody is at work while the run's lock is held and no worker lives."""
-        store.collect()
+        checkpoints = LocalCheckpoints(self._directory / CHECKPOINTS)
         shutil.rmtree(self._directory / SCRATCH, ignore_errors=True)
         with suppress(FileNotFoundError):
-            LocalCheckpoints(self._directory / CHECKPOINTS).sweep(store.referenced())
+            checkpoints.sweep(store.referenced())
+        for gone in store.collect():  # last: what is removed before may make the space that it needs
+            checkpoints.delete(gone)
 
 
 def is_created(directory: Path) -> bool:

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from populace._errors import UsageError
+from populace._errors import RunInterrupted, UsageError
 from populace.core import PBT, Mode, Policy, RunSpec, source_digest
 from populace.executors import Executor, Job, Processes
 from populace.run._callbacks import Callback
@@ -87,8 +87,12 @@ def tune(
         raise UsageError(f"`policy` must be a policy such as PBT() or RandomSearch(), but got {policy!r}")
     if seed is not None and not isinstance(seed, int):
         raise UsageError(f"`seed` must be a whole number or None, but got {seed!r}")
+    for flag, value in (("synchronous", synchronous), ("allow_pickle", allow_pickle)):
+        if not isinstance(value, bool):
+            raise UsageError(f"`{flag}` must be True or False, but got {value!r}")
+    _check_directory(directory)
     label = getattr(trainable, "__name__", type(trainable).__name__)
-    name = name or fresh_name(label, directory, datetime.now())
+    name = fresh_name(label, directory, datetime.now()) if name is None else name
     folder = run_directory(directory, name)
     asked = RunSpec(
         name=name,
@@ -101,9 +105,9 @@ def tune(
         evaluate_every=evaluate_every,
         metric=metric,
         mode=Mode(mode),
-        synchronous=bool(synchronous),
+        synchronous=synchronous,
         max_failures=max_failures,
-        allow_pickle=bool(allow_pickle),
+        allow_pickle=allow_pickle,
         entry=entry_of(trainable),
         code=_code(trainable),
     )
@@ -142,6 +146,7 @@ def resume(
         UsageError: The code cannot be found again.
     """
     refuse_while_loading()
+    _check_directory(directory)
     folder = find_run(name, directory)
     store = SqliteStore(folder)
     try:
@@ -171,21 +176,23 @@ def _train(
     *,
     force: bool,
 ) -> Result:
-    executor = executor or Processes()
+    executor = Processes() if executor is None else executor
     if not isinstance(executor, Executor):
         raise UsageError(
             f"`executor` must be an executor such as Processes(workers=4) or Inline(), but got {executor!r}"
         )
+    if not isinstance(callbacks, Sequence):
+        raise UsageError(f"`callbacks` must be a list of populace.Callback objects, but got {callbacks!r}: write [...]")
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise UsageError(f"`callbacks` must hold populace.Callback objects, but got {callback!r}: derive from it")
+    executor.check(Job(directory=folder, spec=asked, trainable=trainable))
     exists = is_created(folder)
     spec = continued(folder, asked, force=force) if exists else asked
-    executor.check(Job(directory=folder, spec=spec, trainable=trainable))
     if exists and _is_done(folder, spec):
         return Result(folder.absolute(), trainable=trainable, policy=spec.policy)
     make_directory(folder)
-    return Training(
+    training = Training(
         directory=folder.absolute(),  # the user's code may change the working folder
         spec=spec,
         trainable=trainable,
@@ -193,7 +200,11 @@ def _train(
         display=choose_display(sys.stderr),
         callbacks=callbacks,
         resume_hint=_resume_hint(folder, spec),
-    ).run()
+    )
+    try:
+        return training.run()
+    except RunInterrupted as error:
+        raise error.with_traceback(None) from None  # where it stopped in our code tells the user nothing
 
 
 def _is_done(folder: Path, spec: RunSpec) -> bool:
@@ -210,6 +221,11 @@ def _resume_hint(folder: Path, spec: RunSpec) -> str:
     if spec.entry is None:
         return f"populace.resume({str(folder)!r}, trainable)"
     return f"populace resume {shlex.quote(str(folder))}"
+
+
+def _check_directory(directory: object) -> None:
+    if not isinstance(directory, str | os.PathLike) or not os.fspath(directory):
+        raise UsageError(f"`directory` must be the path of a folder, but got {directory!r}: '.' is this one")
 
 
 def _seed(seed: int | None, folder: Path) -> int:

@@ -28,7 +28,7 @@ def verify(directory: Path, *, policy: Policy | None = None) -> list[Violation]:
     try:
         held = store.read()
         spec = RunSpec.from_json(held, policy=policy)
-        finished = store.state().status is RunStatus.FINISHED
+        state = store.state()
         segments = store.segments()
         events = list(_events(store))
         referenced = store.referenced()
@@ -38,7 +38,8 @@ def verify(directory: Path, *, policy: Policy | None = None) -> list[Violation]:
     story = chapters(held, changes, policy)  # type: ignore[arg-type]  # as `open` wrote it
     return [
         *_check_events(events, segments),
-        *verify_log(spec, segments, story, finished=finished),
+        *verify_log(spec, segments, story, finished=state.status is RunStatus.FINISHED),
+        *_check_best(state.best),
         *_check_bytes(directory, segments, referenced),
     ]
 
@@ -67,7 +68,7 @@ def _check_events(events: Sequence[Event], segments: Sequence[Segment]) -> Itera
         epochs[event.member] = event.epoch
     told = {e.sequence: (e.kind, e.member, e.generation) for e in events}
     last = events[-1].sequence if events else 0
-    ends = (EventKind.PUBLISHED, EventKind.GIVEN_UP)
+    ends = (EventKind.PUBLISHED, EventKind.GIVEN_UP, EventKind.DAMAGED)
     for s in segments:
         if s.begun <= last and told.get(s.begun) != (EventKind.BEGUN, s.member, s.generation):
             yield Violation(law="events", subject=f"segment {s.id}", text=f"event {s.begun} does not tell its begin")
@@ -77,6 +78,16 @@ def _check_events(events: Sequence[Event], segments: Sequence[Segment]) -> Itera
             and told.get(s.ended) not in [(k, s.member, s.generation) for k in ends]
         ):
             yield Violation(law="events", subject=f"segment {s.id}", text=f"event {s.ended} does not tell its end")
+
+
+def _check_best(best: Segment | None) -> Iterator[Violation]:
+    """The best can be restored."""
+    if best is not None and best.damaged is not None:
+        text = (
+            f"the best segment cannot be restored, since its checkpoint was found damaged at event {best.damaged}: put "
+            f"the file {best.checkpoint} back from a backup, or restore another segment"
+        )
+        yield Violation(law="checkpoint", subject=f"segment {best.id}", text=text)
 
 
 def _check_bytes(directory: Path, segments: Sequence[Segment], referenced: set[str]) -> Iterator[Violation]:

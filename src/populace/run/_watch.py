@@ -12,6 +12,7 @@ from populace.store import EventKind, Store
 
 _EVERY_S = 0.1
 _PAGE = 1000
+_FAILURES = (EventKind.FAILURE, EventKind.LOST, EventKind.GIVEN_UP, EventKind.DAMAGED, EventKind.RETIRED)
 
 
 @final
@@ -47,7 +48,7 @@ class Watch:
             ended = {s.id: s for s in self._store.snapshot(self._after).ended} if events else {}
             for event in events:
                 self._after = event.sequence
-                if event.kind in (EventKind.FAILURE, EventKind.LOST, EventKind.GIVEN_UP, EventKind.RETIRED):
+                if event.kind in _FAILURES:
                     self._callbacks.each(lambda c, e=event: c.on_failure(e), "on_failure")  # type: ignore[misc]  # mypy cannot see the default
                     self._display.failure(event)
                 elif event.kind in (EventKind.BEGUN, EventKind.PUBLISHED):

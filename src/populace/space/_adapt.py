@@ -75,13 +75,15 @@ def _read_shorthand(entry: object) -> Dimension:
     try:
         return Constant(plain(entry))
     except SpaceError:
+        if isinstance(entry, float):  # NaN or infinite
+            raise
         raise SpaceError(f"cannot read {entry!r} of type {_full_name(entry)}: give {ACCEPTED}") from None
 
 
 def _read_range(entry: Sequence[object]) -> Dimension:
     bounds = [number for number in map(as_number, entry) if number is not None]
     if len(entry) != 2 or len(bounds) != 2:
-        raise SpaceError(f"a tuple must be two numbers (low, high), but got {entry!r}: use a list for choices")
+        raise SpaceError(f"a range must be two finite numbers (low, high), but got {entry!r}: use a list for choices")
     low, high = bounds
     if isinstance(low, int) and isinstance(high, int):
         return IntUniform(low, high)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from populace.store._clock import Clock, HostClock
-from populace.store._filesystem import file_system, refuse_network
+from populace.store._filesystem import FULL, file_system, has_room, refuse_network
 from populace.store._lock import RunLock
 from populace.store._memory import MemoryStore
 from populace.store._protocol import (
@@ -16,6 +16,7 @@ from populace.store._protocol import (
     Event,
     EventKind,
     FailureVerdict,
+    FellBack,
     Idle,
     Published,
     RunState,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from populace.store._sqlite import SqliteStore
 
 __all__ = [
+    "FULL",
     "Changes",
     "Claim",
     "Clock",
@@ -35,6 +37,7 @@ __all__ = [
     "Event",
     "EventKind",
     "FailureVerdict",
+    "FellBack",
     "HostClock",
     "Idle",
     "MemoryStore",
@@ -45,6 +48,7 @@ __all__ = [
     "SqliteStore",
     "Store",
     "file_system",
+    "has_room",
     "refuse_network",
 ]
 

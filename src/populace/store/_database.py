@@ -21,7 +21,8 @@ from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import CompilerElement
 
-from populace._errors import StoreError, UnknownRun
+from populace._errors import DiskFull, StoreError, UnknownRun
+from populace.store._filesystem import FULL, has_room
 from populace.store._fork import close_before_forks
 from populace.store._lock import FileQueue
 
@@ -145,7 +146,7 @@ class Database:
 
     def close(self) -> None:
         """Frees connections and the lock's file; the next use makes them anew."""
-        with self._use:
+        with self._use, self._translated(must_exist=False):
             if self._reading is not None:
                 self._reading.close()
             if self._writing is not None and self._queue is not None:
@@ -171,29 +172,48 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
-            if "no such table: run" in str(error):  # a creation that was killed
+            if _is_of_a_killed_creation(error):
                 raise self._unknown() from error
+            if self._is_full(error):
+                raise DiskFull(f"the store {self.path} failed ({error}): {_FREE_SPACE}") from error
             found = (text for word, text in _REMEDIES.items() if word in str(error))
             remedy = next(found, "`populace doctor` checks it")
             raise StoreError(f"the store {self.path} failed ({error}): {remedy}") from error
         except OSError as error:
+            if error.errno in FULL:
+                raise DiskFull(f"the store {self.path} failed ({error.strerror}): {_FREE_SPACE}") from error
             raise StoreError(
-                f"the store {self.path} cannot be written ({error.strerror}): make its folder writable, free space, or "
-                "choose another directory"
+                f"the store {self.path} cannot be written ({error.strerror}): make its folder writable, or choose "
+                "another directory"
             ) from error
+
+    def _is_full(self, error: sqlite3.Error) -> bool:
+        """Whether the disk is full. SQLite says so of its own writes only, and of a quota never."""
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)  # the driver's own errors have none
+        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE):
+            return True
+        return code & _FAMILY in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and not has_room(self.path.parent)
 
     def _unknown(self) -> UnknownRun:
         run = self.path.parent
         return UnknownRun(f"there is no run {run.name!r} in {run.parent}: `populace ls` lists the runs there are")
 
 
+_FAMILY = 0xFF  # the part of an error's code that is common to its kind
+_FREE_SPACE = "free space, then resume the run; nothing that was published is lost"
 _REMEDIES = {
-    "disk is full": "free space, then resume the run; nothing that was published is lost",
     "readonly": "the run's folder must be writable: change its permissions or choose another directory",
     "unable to open": "the run's folder must exist and be writable: change its permissions or choose another directory",
     "not a database": "the file is damaged: restore the run's folder from a copy",
     "malformed": "the file is damaged: restore the run's folder from a copy",
+    "no such": "the file is damaged: restore the run's folder from a copy",
 }
+
+
+def _is_of_a_killed_creation(error: sqlite3.Error) -> bool:
+    """Whether there are no tables yet, or not even the write-ahead log: only before it is there a rollback journal."""
+    rollback = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) == sqlite3.SQLITE_READONLY_ROLLBACK
+    return rollback or "no such table: run" in str(error)
 
 
 def _connect(path: Path, mode: str, *pragmas: str) -> sqlite3.Connection:
@@ -221,11 +241,11 @@ def _transaction(driver: sqlite3.Connection, begin: str) -> Iterator[None]:
     driver.execute(begin)
     try:
         yield
+        driver.execute("COMMIT")
     except BaseException:
         if driver.in_transaction:  # a full disk has rolled back already; a second rollback would hide the cause
             driver.execute("ROLLBACK")
         raise
-    driver.execute("COMMIT")
 
 
 @cache

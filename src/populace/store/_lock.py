@@ -15,23 +15,30 @@ from typing import final
 
 from populace._errors import RunBusy, StoreError
 
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+
 
 @final
 class FileQueue:
     """A lock that processes take one after another: `with queue: ...`."""
 
     def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._path = path
+        self._fd = os.open(path, _FLAGS, 0o600)
 
     def __enter__(self) -> None:
         fcntl.flock(self._fd, fcntl.LOCK_EX)
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+        except OSError:  # whoever waits would wait for ever; closing the file frees the lock too
+            self.close()
+            self._fd = os.open(self._path, _FLAGS, 0o600)
 
     def close(self) -> None:
         """Frees the file."""
-        os.close(self._fd)
+        _close(self._fd)
 
 
 @final
@@ -44,21 +51,13 @@ class RunLock:
 
     def __enter__(self) -> None:
         try:
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._fd = os.open(self._path, _FLAGS, 0o600)
+            self._lock()
         except OSError as error:
             raise StoreError(
-                f"the process that trains a run marks it in {self._path}, which cannot be written ({error.strerror}): "
-                "make the run's folder writable or choose another directory"
+                f"the process that trains a run marks it in {self._path}, which cannot be written or locked "
+                f"({error.strerror}): make the run's folder writable or choose another directory"
             ) from error
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(self._fd, 32).decode() or "another process"
-            os.close(self._fd)
-            raise RunBusy(
-                f"only one process may train a run, but {self._path.parent.name!r} is being trained by process "
-                f"{holder}: wait for it, stop it, or choose another name"
-            ) from None
         _held.add(self._fd)
         with suppress(OSError):  # the number only serves the message above; a full disk is told by who needs the space
             os.truncate(self._fd, 0)
@@ -67,11 +66,31 @@ class RunLock:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         if self._fd in _held:  # not in a forked child, which holds nothing
             _held.remove(self._fd)
-            fcntl.flock(self._fd, fcntl.LOCK_UN)  # a child that was forked just now may have the file open still
-            os.close(self._fd)
+            with suppress(OSError):  # the end of the process frees it too
+                fcntl.flock(self._fd, fcntl.LOCK_UN)  # a child that was forked just now may have the file open still
+            _close(self._fd)
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._fd, 32).decode() or "another process"
+            _close(self._fd)
+            raise RunBusy(
+                f"only one process may train a run, but {self._path.parent.name!r} is being trained by process "
+                f"{holder}: wait for it, stop it, or choose another name"
+            ) from None
+        except OSError:
+            _close(self._fd)
+            raise
 
 
 _held: set[int] = set()
+
+
+def _close(descriptor: int) -> None:
+    with suppress(OSError):  # the file of a lock holds nothing that could be lost
+        os.close(descriptor)
 
 
 def _drop() -> None:

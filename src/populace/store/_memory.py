@@ -5,14 +5,14 @@ Written in plain Python and apart from the SQL one, so that each is a check on t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TypeVar, final
+from dataclasses import replace
+from typing import final
 
 from populace._errors import DonorGone, RunExists, StaleClaim, StoreError, UnknownRun
-from populace.core import Failed, Finite, Outcome, RunSpec, Segment, SegmentId, Why, kept
+from populace.core import Failed, Finite, Outcome, RunSpec, Segment, SegmentId, Why, base_of, kept, last_good
 from populace.store._clock import Clock, HostClock
+from populace.store._memory_rows import Member, Run, logged
 from populace.store._protocol import (
     Changes,
     Claim,
@@ -21,46 +21,15 @@ from populace.store._protocol import (
     Event,
     EventKind,
     FailureVerdict,
+    FellBack,
     Idle,
     Published,
     RunState,
     RunStatus,
 )
-from populace.store._rows import dumps
 from populace.store._rules import Standing, claimable, first, hands_over, storable
 
-T = TypeVar("T")
 _NEVER = 2**62
-
-
-@final
-@dataclass(kw_only=True)
-class _Member:
-    id: int
-    epoch: int = 0
-    worker: str | None = None
-    lease_until: float = 0.0
-    boot: str = ""
-    steps: int = 0
-    generation: int = 0
-    failures: int = 0
-    retired: bool = False
-    running: Segment | None = None
-    newest: Segment | None = None
-
-
-@final
-@dataclass(kw_only=True)
-class _Run:
-    spec: RunSpec
-    members: list[_Member]
-    segments: dict[SegmentId, Segment] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
-    asked: set[SegmentId] = field(default_factory=set)
-    best: SegmentId | None = None
-    status: RunStatus = RunStatus.UNFINISHED
-    message: str = ""
-    stopping: bool = False
 
 
 @final
@@ -75,28 +44,31 @@ class MemoryStore:
     def __init__(self, *, clock: Clock | None = None, lease_s: float = 60.0) -> None:
         self._clock = clock or HostClock()
         self._lease_s = lease_s
-        self._created: _Run | None = None
+        self._created: Run | None = None
 
     def create(self, spec: RunSpec) -> None:
         if self._created is not None:
             raise RunExists(
                 f"a run is created once, but {spec.name!r} exists already: resume it, or choose another name"
             )
-        self._created = _Run(spec=spec, members=[_Member(id=i) for i in range(spec.population)])
+        self._created = Run(spec=spec, members=[Member(id=i) for i in range(spec.population)])
         self._log(EventKind.CREATED)
 
     def read(self) -> Mapping[str, object]:
         return self._run.spec.to_json()
 
     def open(self, spec: RunSpec) -> None:
-        run = self._run
-        before, after = run.spec.to_json(), spec.to_json()
-        run.members += [_Member(id=i) for i in range(len(run.members), spec.population)]
+        run, old = self._run, self._run.spec
+        before, after = old.to_json(), spec.to_json()
+        run.members += [Member(id=i) for i in range(len(run.members), spec.population)]
         for member in run.members:
             member.worker = None
         run.spec, run.status, run.message, run.stopping = spec, RunStatus.UNFINISHED, "", False
         changed = {name: [before[name], value] for name, value in after.items() if before[name] != value}
-        self._log(EventKind.OPENED, changed=changed)
+        sequence = self._log(EventKind.OPENED, changed=changed)
+        for member in run.members:
+            if member.id >= old.population or member.steps >= old.steps:
+                member.joined = sequence
 
     def end(self, status: RunStatus, message: str = "") -> None:
         message = storable(message)
@@ -135,7 +107,9 @@ class MemoryStore:
         assert member.running is None, "a member trains one segment at a time"
         if draft.parent is not None:
             parent = self._run.segments.get(draft.parent)
-            if parent is None or not parent.checkpoint_kept:
+            base = None if member.newest is None else base_of(member.newest)
+            tried = parent is not None and parent.damaged is not None and parent.id == base
+            if parent is None or not (parent.checkpoint_kept or tried):
                 raise DonorGone(
                     f"the checkpoint of segment {draft.parent} was collected since the snapshot: decide again"
                 )
@@ -147,8 +121,8 @@ class MemoryStore:
             start_step=draft.start_step,
             end_step=draft.start_step + draft.num_steps,
             member_start=member.steps,
-            hyperparameters=_logged(draft.hyperparameters),
-            why=_logged(draft.why),
+            hyperparameters=logged(draft.hyperparameters),
+            why=logged(draft.why),
             snapshot=draft.snapshot,
             begun=self._log(EventKind.BEGUN, member, claim),
             worker=claim.worker,
@@ -198,6 +172,35 @@ class MemoryStore:
             collected=self._collect() if ended else (),
         )
 
+    def fall_back(self, claim: Claim, reason: str) -> FellBack:
+        run, member = self._run, self._fence(claim)
+        running = member.running
+        assert running is not None, "a segment is begun before it is given up"
+        assert running.parent is not None, "what was damaged is a parent's checkpoint"
+        damaged = run.segments[running.parent]
+        base = None if member.newest is None else base_of(member.newest)
+        fallback = last_good(base, run.segments.get, lost=damaged.id)
+        reason = storable(reason)
+        untrained = replace(running, end_step=running.start_step, parent_damaged=True, fallback=fallback)
+        detail = {
+            "reason": reason,
+            "parent": str(damaged.id),
+            "checkpoint": damaged.checkpoint,
+            "fallback": fallback and str(fallback),
+        }
+        segment = self._end(EventKind.DAMAGED, member, untrained, Failed(reason=reason), claim, **detail)
+        member.worker = None
+        known = segment.ended if damaged.damaged is None else damaged.damaged
+        marked = replace(damaged, checkpoint_kept=False, damaged=known)
+        run.segments[marked.id] = marked
+        owner = run.members[marked.member]
+        if owner.newest is not None and owner.newest.id == marked.id:
+            owner.newest = marked
+        gone = damaged.checkpoint if damaged.checkpoint_kept else None
+        collected = self._collect()
+        mine = () if gone is None or gone in self.referenced() else (gone,)
+        return FellBack(segment=segment, collected=(*mine, *(digest for digest in collected if digest != gone)))
+
     def retire(self, claim: Claim, why: Why) -> None:
         member = self._fence(claim)
         member.retired, member.worker = True, None
@@ -214,13 +217,23 @@ class MemoryStore:
                 self._count_failure(member, EventKind.LOST, f"worker {worker} died")
                 member.worker = None
 
+    def recover(self) -> None:
+        for member in self._run.members:
+            if member.worker is not None and member.boot == self._clock.boot():
+                self._hold(member, member.worker)
+
     def snapshot(self, after: int = 0) -> Changes:
         segments: Iterable[Segment] = self._run.segments.values()
         if not after:
             segments = [m.newest for m in self._run.members if m.newest is not None]
         ended = [(s.ended, s) for s in segments if s.ended is not None and s.ended > after]
         ended.sort(key=lambda pair: pair[0])
-        return Changes(sequence=len(self._run.events), ended=tuple(segment for _, segment in ended))
+        damaged = [s for s in self._run.segments.values() if s.damaged is not None and 0 < after < s.damaged]
+        return Changes(
+            sequence=len(self._run.events),
+            ended=tuple(segment for _, segment in ended),
+            damaged=tuple(sorted(damaged, key=lambda s: (s.damaged or 0, s.begun))),
+        )
 
     def segment(self, id: SegmentId) -> Segment | None:
         return self._run.segments.get(id)
@@ -259,7 +272,7 @@ class MemoryStore:
         """Nothing to free; the log lives as long as the object."""
 
     @property
-    def _run(self) -> _Run:
+    def _run(self) -> Run:
         if self._created is None:
             raise UnknownRun("there is no run in this store: create it first")
         return self._created
@@ -277,13 +290,13 @@ class MemoryStore:
             if m.steps < spec.steps and not m.retired
         ]
 
-    def _is_free(self, member: _Member) -> bool:
+    def _is_free(self, member: Member) -> bool:
         return member.worker is None or member.lease_until < self._clock.now() or member.boot != self._clock.boot()
 
-    def _hold(self, member: _Member, worker: str) -> None:
+    def _hold(self, member: Member, worker: str) -> None:
         member.worker, member.boot, member.lease_until = worker, self._clock.boot(), self._clock.now() + self._lease_s
 
-    def _claim(self, member: _Member, worker: str) -> Claim:
+    def _claim(self, member: Member, worker: str) -> Claim:
         return Claim(
             member=member.id,
             epoch=member.epoch,
@@ -291,9 +304,10 @@ class MemoryStore:
             steps=member.steps,
             newest=member.newest,
             running=member.running,
+            joined=member.joined,
         )
 
-    def _fence(self, claim: Claim) -> _Member:
+    def _fence(self, claim: Claim) -> Member:
         member = self._run.members[claim.member]
         if (member.epoch, member.worker) != (claim.epoch, claim.worker):
             raise StaleClaim(
@@ -302,7 +316,7 @@ class MemoryStore:
             )
         return member
 
-    def _log(self, kind: EventKind, member: _Member | None = None, by: Claim | None = None, **detail: object) -> int:
+    def _log(self, kind: EventKind, member: Member | None = None, by: Claim | None = None, **detail: object) -> int:
         event = Event(
             sequence=len(self._run.events) + 1,
             kind=kind,
@@ -311,19 +325,28 @@ class MemoryStore:
             epoch=0 if by is None else by.epoch,
             worker="" if by is None else by.worker,
             at=self._clock.wall(),
-            detail=_logged(detail),
+            detail=logged(detail),
         )
         self._run.events.append(event)
         return event.sequence
 
-    def _end(self, kind: EventKind, member: _Member, before: Segment, outcome: Outcome, by: Claim | None) -> Segment:
-        segment = replace(before, outcome=outcome, ended=self._log(kind, member, by), ended_at=self._clock.wall())
+    def _end(
+        self,
+        kind: EventKind,
+        member: Member,
+        before: Segment,
+        outcome: Outcome,
+        by: Claim | None,
+        **detail: object,
+    ) -> Segment:
+        sequence = self._log(kind, member, by, **detail)
+        segment = replace(before, outcome=outcome, ended=sequence, ended_at=self._clock.wall())
         self._run.segments[segment.id] = member.newest = segment
         member.steps, member.generation = segment.member_end, member.generation + 1
         member.running, member.failures = None, 0
         return segment
 
-    def _count_failure(self, member: _Member, kind: EventKind, reason: str, by: Claim | None = None) -> bool:
+    def _count_failure(self, member: Member, kind: EventKind, reason: str, by: Claim | None = None) -> bool:
         reason = storable(reason)
         self._log(kind, member, by, reason=reason)
         member.failures += 1
@@ -369,9 +392,3 @@ class MemoryStore:
             return Published(segment=segment, claim=kept_claim, collected=collected, stopping=run.stopping)
         member.worker = None
         return Published(segment=segment, claim=None, collected=collected, stopping=run.stopping)
-
-
-def _logged(value: Mapping[str, T]) -> dict[str, T]:
-    """Returns values as a log gives them back: copies, and refused where they are not strict JSON."""
-    copy: dict[str, T] = json.loads(dumps(dict(value)))
-    return copy

@@ -28,6 +28,8 @@ class Claim:
     """Its newest ended segment."""
     running: Segment | None
     """A segment begun under an earlier claim and never ended: the same decision is carried out again."""
+    joined: int = 0
+    """Sequence number at which the member came to a run that was under way, or back to it as its limits were raised."""
 
 
 @final
@@ -111,6 +113,17 @@ class FailureVerdict:
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class FellBack:
+    """What became of a member that could not load its parent."""
+
+    segment: Segment
+    """The segment that was given up; its `fallback` is what the member goes on from."""
+    collected: tuple[str, ...]
+    """Digests of checkpoints that nothing refers to any more, the damaged one first; their bytes are the caller's."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Changes:
     """What has happened since a sequence number."""
 
@@ -118,6 +131,8 @@ class Changes:
     """The newest sequence number."""
     ended: tuple[Segment, ...]
     """Segments ended since, in the order of their ends (from 0: only the newest ended one of each member)."""
+    damaged: tuple[Segment, ...]
+    """Segments whose checkpoints were found damaged since, in that order (from 0: none, since the others tell it)."""
 
 
 class EventKind(Enum):
@@ -129,6 +144,7 @@ class EventKind(Enum):
     PUBLISHED = "published"
     FAILURE = "failure"
     GIVEN_UP = "given up"
+    DAMAGED = "damaged"
     LOST = "lost"
     RETIRED = "retired"
     COMMAND = "command"
@@ -198,9 +214,13 @@ class Store(Protocol):
         * Sequence numbers grow by one per event, without gaps. A decision names the number of the snapshot it saw.
         * Leases run on the host's monotonic clock: a wrong wall clock changes nothing. A lease that has run out costs
           its member one failure, at the next claim by anybody.
+        * What raises `DiskFull` has written nothing, and may be called again.
         * `begin` pins the parent's checkpoint until the segment ends. In synchronous mode the checkpoints of a
           generation stay until every member that trains on has begun the next, since all decide on it. What `core.kept`
-          names is never collected; what it does not name is collected at the next `publish`, or `fail` that gives up.
+          names is never collected; what it does not name is collected at the next `publish`, `fall_back`, or `fail`
+          that gives up.
+        * A checkpoint that was found damaged is no longer kept, and nobody begins from it any more but the member whose
+          base it is: a worker may hold its weights in memory.
         * Values that were read never change.
 
     An instance belongs to one thread; open another one for another thread. It may be carried into a forked process.
@@ -222,13 +242,20 @@ class Store(Protocol):
         """Extends the lease. Raises `StaleClaim`."""
 
     def begin(self, claim: Claim, draft: Draft) -> Segment:
-        """Writes a new segment. Raises `StaleClaim`, or `DonorGone` if the parent's checkpoint is gone."""
+        """Writes a new segment. Raises `StaleClaim`, or `DonorGone` if the parent's checkpoint is gone or damaged."""
 
     def publish(self, claim: Claim, ending: Ending) -> Published:
         """Ends the running segment; keeps the claim unless the member is done or others wait. Raises `StaleClaim`."""
 
     def fail(self, claim: Claim, reason: str) -> FailureVerdict:
         """Counts a failure of the running segment and releases the member. Raises `StaleClaim`."""
+
+    def fall_back(self, claim: Claim, reason: str) -> FellBack:
+        """Gives the running segment up, since its parent's checkpoint is damaged, and releases the member.
+
+        The bytes are what they are, so this costs no retry. Notes that the checkpoint is damaged, and what the member
+        goes on from: its last good ancestor whose checkpoint is kept. Raises `StaleClaim`.
+        """
 
     def retire(self, claim: Claim, why: Why) -> None:
         """Gives the member up for good. Raises `StaleClaim`."""
@@ -238,6 +265,9 @@ class Store(Protocol):
 
     def expire(self, worker: str) -> None:
         """Frees the members of a worker known to be dead; each counts one failure."""
+
+    def recover(self) -> None:
+        """Extends every lease that is held: after an outage in which nobody could renew, nobody is dead for it."""
 
     def end(self, status: RunStatus, message: str = "") -> None:
         """Marks the run."""

@@ -83,6 +83,9 @@ HELD_BY = select(member).where(m.worker == p("worker")).order_by(m.id)
 LAPSED = select(member).where(m.worker.is_not(None), or_(m.lease_until < p("now"), m.boot != p("boot"))).order_by(m.id)
 """The members whose lease has run out."""
 
+EXTEND_ALL = update(member).where(m.worker.is_not(None), m.boot == p("boot")).values(lease_until=p("lease_until"))
+"""Extends every lease of this boot."""
+
 ADD_MEMBER = _insert(member)
 """Adds members."""
 
@@ -106,6 +109,9 @@ UPDATE_LIFE = (
 )
 """Sets how far a member has come."""
 
+JOIN = update(member).where(or_(m.id >= p("population"), m.steps >= p("steps"))).values(joined=p("joined"))
+"""Notes when members who had nothing to train under the limits before were let in."""
+
 FREE_ALL = update(member).values(worker=null(), lease_until=null(), boot=null())
 """Frees every member."""
 
@@ -119,6 +125,9 @@ SEGMENTS = select(segment).order_by(s.begun)
 
 ENDED_SINCE = select(segment).where(s.ended > p("after")).order_by(s.ended)
 """Segments ended since a sequence number."""
+
+DAMAGED_SINCE = select(segment).where(s.damaged > p("after")).order_by(s.damaged, s.begun)
+"""Segments whose checkpoints were found damaged since a sequence number."""
 
 NEWEST = select(segment).where(tuple_(s.member, s.generation).in_(select(m.id, m.generation - 1)))
 """Each member's newest ended segment, in no order: as a join, SQLite would walk the whole log in the order of ends."""
@@ -141,12 +150,19 @@ END_SEGMENT = (
             name: p(name)
             for name in (
                 *("ended", "end_step", "status", "score", "reason", "evaluations", "checkpoint", "checkpoint_bytes"),
-                *("checkpoint_kept", "ended_at"),
+                *("checkpoint_kept", "ended_at", "parent_damaged", "fallback_member", "fallback_generation"),
             )
         }
     )
 )
 """Writes how a segment ended."""
+
+DAMAGE = (
+    update(segment)
+    .where(s.member == p("key_member"), s.generation == p("key_generation"))
+    .values(damaged=func.coalesce(s.damaged, p("sequence")), checkpoint_kept=False)
+)
+"""Marks a checkpoint as damaged."""
 
 KEEP = (
     update(segment)
@@ -179,11 +195,18 @@ def _collect() -> ReturningUpdate[Any]:
     newest_failed = exists().where(
         is_parent, text("child.status = 'failed'"), m.id == child.c.member, m.generation == child.c.generation + 1
     )
+    fallen = segment.alias("fallen")
+    is_fallback = exists().where(
+        fallen.c.fallback_member == s.member,
+        fallen.c.fallback_generation == s.generation,
+        m.id == fallen.c.member,
+        m.generation == fallen.c.generation + 1,
+    )
     best = exists().where(run.c.best_member == s.member, run.c.best_generation == s.generation)
     return (
         update(segment)
         .where(s.member == p("key_member"), s.generation == p("key_generation"), s.generation < p("begun"), IS_KEPT)
-        .where(s.asked.is_(False), ~pinned, ~is_newest, ~newest_failed, ~best)
+        .where(s.asked.is_(False), ~pinned, ~is_newest, ~newest_failed, ~is_fallback, ~best)
         .values(checkpoint_kept=False)
         .returning(s.checkpoint)
     )

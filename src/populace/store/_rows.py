@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from populace.core import Diverged, Evaluation, Failed, Finite, Outcome, Segment, SegmentId, Status, status_of
+from populace.store._parsed import ParsedEvaluations, ParsedMapping
 from populace.store._protocol import Event, EventKind
 
 
@@ -36,7 +37,7 @@ def outcome_columns(outcome: Outcome) -> dict[str, object]:
     match outcome:
         case Finite(value=value):
             return {"status": status, "score": value, "reason": None}
-        case Diverged(reason=reason) | Failed(reason=reason):
+        case Diverged(reason=reason) | Failed(reason=reason):  # pragma: no branch - the union ends here
             return {"status": status, "score": None, "reason": reason}
 
 
@@ -50,16 +51,19 @@ def segment_from_row(row: Mapping[str, Any]) -> Segment:
         start_step=row["start_step"],
         end_step=row["end_step"],
         member_start=row["member_start"],
-        hyperparameters=json.loads(row["hyperparameters"]),
-        why=json.loads(row["why"]),
+        hyperparameters=ParsedMapping(row["hyperparameters"]),
+        why=ParsedMapping(row["why"]),
         snapshot=row["snapshot"],
         begun=row["begun"],
         ended=row["ended"],
         outcome=_outcome(row),
-        evaluations=evaluations_from_text(row["evaluations"]),
+        evaluations=ParsedEvaluations(row["evaluations"], evaluations_from_text),
         checkpoint=row["checkpoint"],
         checkpoint_bytes=row["checkpoint_bytes"],
         checkpoint_kept=bool(row["checkpoint_kept"]),
+        damaged=row["damaged"],
+        parent_damaged=bool(row["parent_damaged"]),
+        fallback=_id(row, "fallback"),
         worker=row["worker"],
         epoch=row["epoch"],
         begun_at=row["begun_at"],
@@ -80,7 +84,7 @@ def _outcome(row: Mapping[str, Any]) -> Outcome | None:
             return Finite(value=row["score"])
         case Status.DIVERGED:
             return Diverged(reason=row["reason"])
-        case Status.FAILED:
+        case Status.FAILED:  # pragma: no branch - the enum ends here
             return Failed(reason=row["reason"])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, literal_column
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -37,6 +37,7 @@ member = Table(
     Column("running", Boolean, nullable=False, default=False),
     Column("failures", Integer, nullable=False, default=0),
     Column("retired", Boolean, nullable=False, default=False),
+    Column("joined", Integer, nullable=False, default=0),
 )
 
 segment = Table(
@@ -64,6 +65,10 @@ segment = Table(
     Column("checkpoint_bytes", Integer, nullable=False, default=0),
     Column("checkpoint_kept", Boolean, nullable=False, default=False),
     Column("asked", Boolean, nullable=False, default=False),
+    Column("damaged", Integer),
+    Column("parent_damaged", Boolean, nullable=False, default=False),
+    Column("fallback_member", Integer),
+    Column("fallback_generation", Integer),
     Column("worker", String(64), nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("begun_at", Float, nullable=False),
@@ -79,6 +84,14 @@ IS_KEPT = segment.c.checkpoint_kept == literal_column("1")
 _PARENT = (segment.c.parent_member, segment.c.parent_generation)
 Index("segment_running", *_PARENT, sqlite_where=IS_RUNNING)
 Index("segment_failed", *_PARENT, sqlite_where=IS_FAILED)
+# The planner knows that what equals or exceeds a value is not null.
+Index("segment_damaged", segment.c.damaged, sqlite_where=segment.c.damaged.is_not(None))
+Index(
+    "segment_fallback",
+    segment.c.fallback_member,
+    segment.c.fallback_generation,
+    sqlite_where=segment.c.fallback_member.is_not(None),
+)
 Index("segment_kept", segment.c.checkpoint, sqlite_where=IS_KEPT)
 
 event = Table(

@@ -27,6 +27,7 @@ from populace.store._protocol import (
     Event,
     EventKind,
     FailureVerdict,
+    FellBack,
     Idle,
     Published,
     RunState,
@@ -88,8 +89,16 @@ class SqliteStore:
 
     def read(self) -> Mapping[str, object]:
         with self._read() as connection:
-            spec: Mapping[str, object] = json.loads(connection.one(q.RUN)["spec"])
-            return spec
+            text = connection.one(q.RUN)["spec"]
+        try:
+            spec: Mapping[str, object] = json.loads(text)
+            RunSpec.check_json(spec)
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(
+                f"the store {self._database.path} holds no run's settings ({type(error).__name__}: {error}): the file is "
+                "damaged: restore the run's folder from a copy"
+            ) from error
+        return spec
 
     def open(self, spec: RunSpec) -> None:
         refuse_network(self._database.path.parent)
@@ -101,7 +110,8 @@ class SqliteStore:
             tx.sql.write(q.FREE_ALL)
             tx.sql.write(q.OPEN_RUN, spec=dumps(after), status=RunStatus.UNFINISHED.value)
             changed = {name: [before.get(name), value] for name, value in after.items() if before.get(name) != value}
-            tx.log(EventKind.OPENED, changed=changed)
+            sequence = tx.log(EventKind.OPENED, changed=changed)
+            tx.sql.write(q.JOIN, joined=sequence, population=before["population"], steps=before["steps"])
 
     def end(self, status: RunStatus, message: str = "") -> None:
         with self._write() as tx:
@@ -137,6 +147,7 @@ class SqliteStore:
                 steps=row["steps"],
                 newest=None if newest is None else segment_from_row(newest),
                 running=None if running is None else segment_from_row(running),
+                joined=row["joined"],
             )
 
     def renew(self, claim: Claim) -> None:
@@ -148,11 +159,13 @@ class SqliteStore:
         with self._write(durable=False) as tx:
             row = tx.fence(claim)
             assert not row["running"], "a member trains one segment at a time"
-            parent = None if draft.parent is None else tx.segment(draft.parent)
-            if draft.parent is not None and (parent is None or not parent["checkpoint_kept"]):
-                raise DonorGone(
-                    f"the checkpoint of segment {draft.parent} was collected since the snapshot: decide again"
-                )
+            if draft.parent is not None:
+                parent = tx.segment(draft.parent)
+                tried = parent is not None and parent["damaged"] is not None and tx.is_base(row, draft.parent)
+                if parent is None or not (parent["checkpoint_kept"] or tried):
+                    raise DonorGone(
+                        f"the checkpoint of segment {draft.parent} was collected since the snapshot: decide again"
+                    )
             return tx.begin(row, claim, draft)
 
     def publish(self, claim: Claim, ending: Ending) -> Published:
@@ -189,6 +202,13 @@ class SqliteStore:
                 collected=tx.collect() if ended else (),
             )
 
+    def fall_back(self, claim: Claim, reason: str) -> FellBack:
+        with self._write() as tx:
+            row = tx.fence(claim)
+            fell = tx.fall_back(row, claim, reason)
+            tx.free(row)
+            return fell
+
     def retire(self, claim: Claim, why: Why) -> None:
         with self._write() as tx:
             row = tx.fence(claim)
@@ -208,12 +228,21 @@ class SqliteStore:
                 tx.count_failure(row, EventKind.LOST, f"worker {worker} died")
                 tx.free(row)
 
+    def recover(self) -> None:
+        with self._write(durable=False) as tx:
+            tx.extend_all()
+
     def snapshot(self, after: int = 0) -> Changes:
         with self._read() as connection:
             sequence = connection.value(q.SEQUENCE)
             rows = connection.all(q.ENDED_SINCE, after=after) if after else connection.all(q.NEWEST)
             rows.sort(key=lambda row: row["ended"])
-            return Changes(sequence=sequence, ended=tuple(segment_from_row(row) for row in rows))
+            damaged = connection.all(q.DAMAGED_SINCE, after=after) if after else []
+            return Changes(
+                sequence=sequence,
+                ended=tuple(segment_from_row(row) for row in rows),
+                damaged=tuple(segment_from_row(row) for row in damaged),
+            )
 
     def segment(self, id: SegmentId) -> Segment | None:
         with self._read() as connection:
@@ -267,7 +296,13 @@ class SqliteStore:
     def _read(self) -> Iterator[Connection]:
         with self._database.read() as connection:
             if not self._understood:
-                _understand(connection.one(q.RUN))
+                run = connection.first(q.RUN)
+                if run is None:
+                    raise StoreError(
+                        f"the store {self._database.path} holds no run: the file is damaged: restore the run's folder "
+                        "from a copy"
+                    )
+                _understand(run)
                 self._understood = True
             yield connection
 
@@ -285,7 +320,12 @@ class SqliteStore:
 
 
 def _understand(run: Row) -> None:
-    """Refuses a log of a newer version."""
+    """Refuses a log of another version."""
+    if run["schema"] < SCHEMA_VERSION:
+        raise StoreError(
+            f"this run was written by an older populace (store version {run['schema']}, here {SCHEMA_VERSION}): "
+            "go on with that version, or begin a new run under another name"
+        )
     if run["schema"] > SCHEMA_VERSION:
         raise StoreError(
             f"this run was written by a newer populace (store version {run['schema']}, here {SCHEMA_VERSION}): "
@@ -295,5 +335,5 @@ def _understand(run: Row) -> None:
 
 def _new_member(id: int) -> dict[str, object]:
     nobody = {"worker": None, "lease_until": None, "boot": None}
-    untrained = {"steps": 0, "generation": 0, "running": False, "failures": 0, "retired": False}
+    untrained = {"steps": 0, "generation": 0, "running": False, "failures": 0, "retired": False, "joined": 0}
     return {"id": id, "epoch": 0, **nobody, **untrained}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 from populace._errors import StaleClaim
-from populace.core import Failed, Finite, Mode, Outcome, Segment, SegmentId, base_of
+from populace.core import Failed, Finite, Mode, Outcome, Segment, SegmentId, base_of, last_good
 from populace.store import _queries as q
 from populace.store._clock import Clock
 from populace.store._database import Connection, Row
-from populace.store._protocol import Claim, Draft, EventKind, Published
+from populace.store._protocol import Claim, Draft, EventKind, FellBack, Published
 from populace.store._rows import dumps, outcome_columns, segment_from_row
 from populace.store._rules import storable
 
@@ -119,6 +119,11 @@ class Transaction:
         lease = {"member": member, "epoch": epoch, "worker": worker, "lease_until": until, "boot": self._clock.boot()}
         self.sql.write(q.UPDATE_CLAIM, **lease)
 
+    def extend_all(self) -> None:
+        """Writes every lease anew; the holders of those from before a restart of the host are dead."""
+        until = self._clock.now() + self.limits.lease_s
+        self.sql.write(q.EXTEND_ALL, lease_until=until, boot=self._clock.boot())
+
     def free(self, row: Row) -> None:
         """Ends a lease; the epoch stays, so that a claim can never be mistaken for a later one."""
         nobody = {"worker": None, "lease_until": None, "boot": None}
@@ -168,6 +173,10 @@ class Transaction:
             "checkpoint_bytes": 0,
             "checkpoint_kept": False,
             "asked": False,
+            "damaged": None,
+            "parent_damaged": False,
+            "fallback_member": None,
+            "fallback_generation": None,
             "worker": claim.worker,
             "epoch": claim.epoch,
             "begun_at": self._clock.wall(),
@@ -178,11 +187,21 @@ class Transaction:
         return segment_from_row(values)
 
     def end(
-        self, kind: EventKind, row: Row, before: Row, outcome: Outcome, by: Claim | None, **changes: object
+        self,
+        kind: EventKind,
+        row: Row,
+        before: Row,
+        outcome: Outcome,
+        by: Claim | None,
+        detail: Mapping[str, object] | None = None,
+        **changes: object,
     ) -> Segment:
         """Writes how a member's running segment ended."""
-        sequence = self.log(kind, row, by)
-        names = ("end_step", "evaluations", "checkpoint", "checkpoint_bytes", "checkpoint_kept")
+        sequence = self.log(kind, row, by, **(detail or {}))
+        names = (
+            *("end_step", "evaluations", "checkpoint", "checkpoint_bytes", "checkpoint_kept"),
+            *("parent_damaged", "fallback_member", "fallback_generation"),
+        )
         values = {
             **{name: before[name] for name in names},
             **outcome_columns(outcome),
@@ -209,6 +228,50 @@ class Transaction:
         self.end(EventKind.GIVEN_UP, row, before, Failed(reason=reason), by, end_step=before["start_step"])
         self.sweep_next()
         return True
+
+    def fall_back(self, row: Row, claim: Claim, reason: str) -> FellBack:
+        """Gives a segment up whose parent is damaged, and notes what its member goes on from."""
+        before = self.segment(SegmentId(row["id"], row["generation"]))
+        assert before is not None, "a segment is begun before it is given up"
+        lost = segment_from_row(before).parent
+        assert lost is not None, "what was damaged is a parent's checkpoint"
+        damaged = self.segment(lost)
+        assert damaged is not None, "a parent is in the log"
+        previous = self._find(SegmentId(row["id"], row["generation"] - 1))
+        fallback = None if previous is None else last_good(base_of(previous), self._find, lost=lost)
+        detail = {
+            "reason": storable(reason),
+            "parent": str(lost),
+            "checkpoint": damaged["checkpoint"],
+            "fallback": fallback and str(fallback),
+        }
+        segment = self.end(
+            EventKind.DAMAGED,
+            row,
+            before,
+            Failed(reason=storable(reason)),
+            claim,
+            detail,
+            end_step=before["start_step"],
+            parent_damaged=True,
+            fallback_member=fallback and fallback.member,
+            fallback_generation=fallback and fallback.generation,
+        )
+        self.sql.write(q.DAMAGE, key_member=lost.member, key_generation=lost.generation, sequence=segment.ended)
+        digest = damaged["checkpoint"]
+        gone = damaged["checkpoint_kept"] and not self.sql.value(q.IS_REFERENCED, checkpoint=digest)
+        self.sweep_next()
+        collected = self.collect()
+        return FellBack(segment=segment, collected=(digest, *collected) if gone else collected)
+
+    def _find(self, id: SegmentId) -> Segment | None:
+        row = self.segment(id)
+        return None if row is None else segment_from_row(row)
+
+    def is_base(self, row: Row, parent: SegmentId) -> bool:
+        """Whether a member goes on from a segment where it copies nobody."""
+        newest = self._find(SegmentId(row["id"], row["generation"] - 1))
+        return newest is not None and base_of(newest) == parent
 
     def forget(self, segment: Segment) -> tuple[str, ...]:
         """Notes the best and drops what nothing needs any more after a segment has ended by training."""
@@ -281,8 +344,7 @@ class Transaction:
 
 def _after(claim: Claim, segment: Segment) -> Claim:
     """Returns the claim to go on with after a segment."""
-    steps = segment.member_end
-    return Claim(member=claim.member, epoch=claim.epoch, worker=claim.worker, steps=steps, newest=segment, running=None)
+    return replace(claim, steps=segment.member_end, newest=segment, running=None)
 
 
 def best_of(run: Row) -> SegmentId | None:

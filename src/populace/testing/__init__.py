@@ -2,6 +2,8 @@
 
 from populace.testing._checkpoints import CheckpointStoreConformance
 from populace.testing._clock import FakeClock
+from populace.testing._full import FillableCheckpoints, FillableStore
+from populace.testing._mutations import MUTATIONS, mutant_of
 from populace.testing._population import population_of
 from populace.testing._simulate import Order, Problem, Simulation, simulate
 from populace.testing._stores import StoreConformance
@@ -18,11 +20,14 @@ from populace.testing._toys import (
 
 __all__ = [
     "BOWL_SPACE",
+    "MUTATIONS",
     "Bowl",
     "CheckpointStoreConformance",
     "DivergingBowl",
     "FailingBowl",
     "FakeClock",
+    "FillableCheckpoints",
+    "FillableStore",
     "NoisyBowl",
     "Order",
     "Problem",
@@ -30,6 +35,7 @@ __all__ = [
     "StoreConformance",
     "ToyError",
     "bowl_loop",
+    "mutant_of",
     "population_of",
     "simulate",
     "tune_toy",

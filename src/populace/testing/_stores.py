@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from populace._errors import DonorGone, RunExists, StaleClaim, StoreError, UnknownRun
-from populace.core import Failed, Finite, Mode, RunSpec, SegmentId, kept
+from populace._errors import DonorGone, RunExists, StaleClaim, UnknownRun
+from populace.core import Failed, Finite, Mode, RunSpec, SegmentId
 from populace.store import Clock, Draft, EventKind, Idle, RunStatus, Store
 from populace.testing._clock import FakeClock
 from populace.testing._store_calls import begin, claim_of, ending_of, publish, spec_of, train
+from populace.testing._stores_checkpoints import CheckpointLaws
 
 LEASE_S = 10.0
 
 
-class StoreConformance(ABC):
+class StoreConformance(CheckpointLaws):
     """The conformance suite of stores: name a subclass `Test...` and define `make_store` and `reopen`."""
 
     @abstractmethod
@@ -160,45 +161,6 @@ class StoreConformance(ABC):
         assert store.publish(mine, ending).claim is None
         store.renew(theirs)
 
-    def test_begin_refuses_a_parent_whose_checkpoint_was_collected(self, store: Store) -> None:
-        """The donor moved on between the snapshot and the begin; the clone must decide again, not load nothing."""
-        train(store, 4)
-        assert not [s for s in store.segments() if s.id == SegmentId(1, 0) and s.checkpoint_kept]
-        with pytest.raises(DonorGone, match="m01/0 was collected"):
-            begin(store, claim_of(store), parent=SegmentId(1, 0))
-
-    def test_begin_pins_the_parent_until_the_segment_ends(self, store: Store) -> None:
-        """A clone loads its donor's checkpoint while the donor trains on."""
-        train(store, 4)
-        clone, donor = claim_of(store, prefer=0), claim_of(store)
-        segment = begin(store, clone, parent=SegmentId(donor.member, 1))
-        assert publish(store, donor).collected == ()
-        collected = store.publish(clone, ending_of(segment, Finite(value=0.0))).collected
-        assert "digest of m01/1" in collected
-        assert set(collected).isdisjoint(store.referenced())
-
-    def test_only_what_is_needed_is_kept(self, store: Store) -> None:
-        """Disk in use stays near one checkpoint per member, and the best."""
-        for score in (0.0, 3.0, 1.0, 2.0, 0.5, 0.25):
-            train(store, 1, score)
-            newest = store.snapshot().ended
-            best = store.state().best
-            assert best is not None
-            expected = kept(newest=newest, best=best.id, running=[])
-            assert {s.id for s in store.segments() if s.checkpoint_kept} == expected
-            assert store.referenced() == {f"digest of {id}" for id in expected}
-
-    def test_asked_checkpoint_is_kept_until_told_otherwise(self, store: Store) -> None:
-        """The user wants to look at a member's beginning when the run is over."""
-        train(store, 2, 0.0)
-        store.keep(SegmentId(0, 0))
-        train(store, 6)
-        assert "digest of m00/0" in store.referenced()
-        store.keep(SegmentId(0, 0), keep=False)
-        assert store.collect() == ("digest of m00/0",)
-        with pytest.raises(StoreError, match="m00/0 is stored no more"):
-            store.keep(SegmentId(0, 0))
-
     def test_failures_are_retried_and_then_given_up(self, store: Store) -> None:
         """A member whose hyperparameters crash its training is replaced, but not for one hiccup."""
         train(store, 2)
@@ -248,6 +210,31 @@ class StoreConformance(ABC):
             store.renew(mine)
             store.renew(other)
         assert isinstance(store.claim("eve"), Idle)
+
+    def test_nobody_is_dead_after_an_outage(self, store: Store, clock: FakeClock) -> None:
+        """The disk was full and nobody could renew: the first to claim afterwards must not count the others as lost."""
+        held = [claim_of(store), claim_of(store)]
+        clock.advance(LEASE_S + 1)
+        store.recover()
+        assert isinstance(store.claim("eve"), Idle)
+        clock.advance(LEASE_S - 1)
+        for claim in held:
+            store.renew(claim)
+        assert EventKind.LOST not in {e.kind for e in store.events()}
+
+    def test_who_died_in_an_outage_loses_its_member_a_lease_later(self, store: Store, clock: FakeClock) -> None:
+        """A lease that was extended for ever would keep a dead worker's member from everybody."""
+        lost, _ = claim_of(store), claim_of(store)
+        store.recover()
+        clock.advance(LEASE_S + 1)
+        assert claim_of(store, prefer=lost.member).epoch == lost.epoch + 1
+
+    def test_restart_of_the_host_is_no_outage(self, store: Store, clock: FakeClock) -> None:
+        """The workers of before are dead, and their leases are dated on another clock."""
+        lost, _ = claim_of(store), claim_of(store)
+        clock.restart()
+        store.recover()
+        assert claim_of(store, prefer=lost.member).epoch == lost.epoch + 1
 
     def test_wrong_wall_clock_changes_nothing(self, store: Store, clock: FakeClock) -> None:
         """The host's clock is set, by a person or by daylight saving."""

@@ -11,15 +11,18 @@ import threading
 from collections.abc import Callable
 from typing import final
 
-from populace._errors import StaleClaim, StoreError
+from populace._errors import DiskFull, StaleClaim, StoreError
 from populace.store import Claim, Store
 
+_SOONER = 0.2
 _log = logging.getLogger(__name__)
 
 
 @final
 class Heartbeat:
-    """Renews the claim that is held, `every_s` seconds, from its own thread with its own store.
+    """Renews the claim that is held, every `every_s` seconds, from its own thread with its own store.
+
+    After a failure it tries again sooner: when the store can be written again, the lease may have run out.
 
     Args:
         open_store: Opens a store; called in the thread.
@@ -47,17 +50,24 @@ class Heartbeat:
 
     def _run(self) -> None:
         store = None
-        while not self._stopped.wait(self._every_s):
+        failing = False
+        while not self._stopped.wait(self._every_s * (_SOONER if failing else 1)):
             claim = self._claim
             if claim is None:
                 continue
             try:
                 store = store or self._open_store()
                 store.renew(claim)
+                failing = False
             except StaleClaim:
                 if self._claim is claim:
                     self._claim = None  # the worker learns it at its next publish
+                failing = False
+            except DiskFull:
+                failing = True  # whoever waits for space says so
             except StoreError as error:
-                _log.warning("the lease of member %d could not be renewed: %s", claim.member, error)
+                if not failing:
+                    _log.warning("the lease of member %d could not be renewed: %s", claim.member, error)
+                failing = True
         if store is not None:
             store.close()

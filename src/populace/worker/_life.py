@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from populace._errors import DamagedCheckpoint
 from populace.core import Evaluation
 from populace.space import Hyperparameters, Key
 
@@ -77,6 +78,10 @@ class Life(ABC):
     @abstractmethod
     def checkpoint(self) -> bytes | None:
         """Returns the checkpoint to start from, or None where the weights are those in memory or of `init`."""
+
+    @abstractmethod
+    def spoilt(self, error: DamagedCheckpoint) -> None:
+        """Is told that what `checkpoint` returned cannot be read."""
 
     @abstractmethod
     def finish(self, evaluations: Sequence[Evaluation], save: Callable[[], State], written: Callable[[], None]) -> bool:

@@ -33,8 +33,9 @@ def loop_of(trainable: Trainable | Loop) -> Loop:
     try:
         inspect.signature(trainable).bind(None)
     except TypeError as error:
+        name = getattr(trainable, "__qualname__", type(trainable).__qualname__)
         raise UsageError(
-            f"a training loop takes one argument, the member, but {trainable!r} does not: {error}"
+            f"a training loop takes one argument, the member, but {name!r} does not ({error}): write def train(member)"
         ) from None
     except ValueError:
         pass  # builtins tell no signature

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, SupportsFloat, final
 
-from populace._errors import StateMismatch, UsageError
+from populace._errors import DamagedCheckpoint, StateMismatch, UsageError
 from populace.checkpoints import needs_template, unpack
 from populace.core import Evaluation
 from populace.space import Key, Value
@@ -37,7 +38,7 @@ class Member:
         self._tracked: dict[str, Tracked] = {}
         self._bindings: list[Binding] = []
         self._blob = life.checkpoint()
-        self._needs_template = self._blob is not None and needs_template(self._blob)
+        self._needs_template = self._blob is not None and self._asks_for_template(self._blob)
         self._saved_names: set[str] = set()
         self._evaluations: list[Evaluation] = []
         self._step: int | None = None
@@ -144,7 +145,7 @@ class Member:
                 return
             blob = self._life.checkpoint()
             if blob is not None:
-                self._needs_template = needs_template(blob)
+                self._needs_template = self._asks_for_template(blob)
                 self._load(blob, self._things)
             self._apply()
 
@@ -218,10 +219,24 @@ class Member:
 
     def _load(self, blob: bytes, objects: Mapping[str, object]) -> None:
         like = as_tree(self._tracked) if self._needs_template else None
-        state = unpack(blob, like=like, allow_pickle=self._life.allow_pickle)
+        with self._told():
+            state = unpack(blob, like=like, allow_pickle=self._life.allow_pickle)
         self._saved_names = set(state)
         load_into(self._tracked, state, objects)
         self._discard()
+
+    def _asks_for_template(self, blob: bytes) -> bool:
+        with self._told():
+            return needs_template(blob)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tells the life of a checkpoint that cannot be read: the user's code may catch the error."""
+        try:
+            yield
+        except DamagedCheckpoint as error:
+            self._life.spoilt(error)
+            raise
 
     def _apply(self) -> None:
         active = self._life.stretch.hyperparameters

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import final
 
-from populace._errors import DonorGone, RunFailed, StoreError
+from populace._errors import DamagedCheckpoint, DonorGone, RunFailed, StoreError
 from populace.checkpoints import CheckpointStore, pack
 from populace.core import (
     Decision,
@@ -88,6 +88,8 @@ class Stay(Life):
         """The claim on another member to go on with."""
         self.broken: StoreError | RunFailed | None = None
         """What ended the stay from outside the user's code, which may have caught it on its way."""
+        self.damage: DamagedCheckpoint | None = None
+        """Why the parent's checkpoint cannot be loaded; the user's code may have caught that too."""
 
     @property
     def seed(self) -> int:
@@ -154,9 +156,18 @@ class Stay(Life):
             source = self._source if known else self._store.segment(parent)
             assert source is not None, "a parent is in the log"
             assert source.checkpoint is not None, "a parent has a checkpoint"
-            return self._checkpoints.get(source.checkpoint)
+            try:
+                return self._checkpoints.get(source.checkpoint)
+            except DamagedCheckpoint as error:
+                self.spoilt(error)
+                raise
+
+    def spoilt(self, error: DamagedCheckpoint) -> None:
+        self.damage = error
 
     def finish(self, evaluations: Sequence[Evaluation], save: Callable[[], State], written: Callable[[], None]) -> bool:
+        if self.damage is not None:
+            raise self.damage  # what was trained since started from other weights
         segment = self.segment
         label = {"member": segment.member, "generation": segment.generation}
         chunks = pack(save(), label=label, allow_pickle=self._spec.allow_pickle)
@@ -234,7 +245,7 @@ class Stay(Life):
                 snapshot=0,
             )
         generation = newest.generation + 1
-        population = self._view.after(newest)
+        population = self._view.after(newest, claim.joined)
         if population.num_unknown == 0 and not any(map(math.isfinite, population.better_P)):
             self._check_hope(newest)
         decision = self._decide(population, claim.member, generation)

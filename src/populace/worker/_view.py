@@ -25,25 +25,30 @@ class View:
         self._spec = spec
         self._population = Population.empty(space=spec.space, mode=spec.mode, seed=spec.seed, size=spec.population)
 
-    def after(self, newest: Segment) -> Population:
+    def after(self, newest: Segment, joined: int = 0) -> Population:
         """Returns the snapshot from which a member's next decision is taken.
 
         Asynchronous: everything that has ended by now. Synchronous: everybody at the end of the same generation.
 
         Args:
             newest: The member's newest ended segment.
+            joined: As in `Claim`.
         """
         changes = self._store.snapshot(self._population.sequence)
         members = [s for s in changes.ended if s.member < self._spec.population]
-        self._population = self._population.with_ended(members, changes.sequence)
-        self._fill(newest)
+        self._population = self._population.with_ended(members, changes.sequence).with_damaged(changes.damaged)
         self._prune()
+        self._fill(newest, joined)
         lockstep = self._spec.synchronous
-        return self._population.at_generation(newest.generation, newest.begun) if lockstep else self._population
+        return self._population.at_generation(newest.generation, joined) if lockstep else self._population
 
-    def _fill(self, newest: Segment) -> None:
+    def _fill(self, newest: Segment, joined: int) -> None:
         """Loads the ancestors that the policy looks at and that ended before this worker first looked."""
         policy = self._spec.policy
+        if newest.fallback is not None and newest.fallback not in self._population.forest:
+            good = self._store.segment(newest.fallback)
+            assert good is not None, "a fallback is in the log"
+            self._population = replace(self._population, forest={**self._population.forest, good.id: good})
         if not (self._spec.synchronous or policy.memory or policy.needs_history):
             return
         forest, start = dict(self._population.forest), len(self._population.forest)
@@ -53,12 +58,12 @@ class View:
                 found = self._store.segment(id)
                 if found is None:
                     return None
-                forest[id] = found
+                forest[id] = found.as_of(self._population.sequence)
             return forest[id]
 
         known = [s for s in self._population.latest if s is not None]
         if self._spec.synchronous:
-            back = (get(lockstep_id(s, newest.generation, newest.begun)) for s in known)
+            back = (get(lockstep_id(s, newest.generation, joined)) for s in known)
             known = [s for s in back if s is not None]
         if policy.memory or policy.needs_history:
             least = min((s.end_step for s in known), default=0)
@@ -78,6 +83,6 @@ class View:
         population = self._population
         if len(population.forest) <= 4 * population.size * (1 + self._spec.policy.memory) + _SPARE:
             return
-        # What is still needed is loaded again by the next look.
+        # What is still needed of them is loaded again at once.
         newest = {s.id: s for s in population.latest if s is not None}
         self._population = replace(population, forest=newest)

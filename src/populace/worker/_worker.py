@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import final
 
 from populace._errors import (
+    DamagedCheckpoint,
     MemberFailed,
     PopulaceError,
     RunFailed,
@@ -141,8 +142,10 @@ class Worker:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            if stay.broken is None:
+            if stay.damage is None and stay.broken is None:
                 self._judge(stay, error)
+        if stay.damage is not None and stay.broken is None:
+            self._fall_back(stay, stay.damage)
         if stay.broken is not None:
             raise stay.broken  # whatever the user's code has made of it
 
@@ -160,6 +163,17 @@ class Worker:
         else:
             self._fail(stay.claim, error)
             stay.claim = None
+
+    def _fall_back(self, stay: Stay, damage: DamagedCheckpoint) -> None:
+        """Gives up what cannot begin, at once: the bytes would be the same at a second look."""
+        assert stay.claim is not None, "what cannot begin cannot have been handed over"
+        fell = self._store.fall_back(stay.claim, str(damage))
+        stay.claim = None
+        for gone in fell.collected:
+            self._checkpoints.delete(gone)
+        lost, found = fell.segment.parent, fell.segment.fallback
+        goes_on = f"goes on from {found}" if found is not None else "has no good ancestor left"
+        _log.warning("member %d cannot load segment %s and %s: %s", fell.segment.member, lost, goes_on, damage)
 
     def _fail(self, claim: Claim, error: BaseException) -> None:
         reason = _told(error)

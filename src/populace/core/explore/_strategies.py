@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import final
 
 from populace._errors import UsageError
+from populace.core._whole import is_number
 from populace.core.explore._explore import ExploreStrategy
 from populace.space import Hyperparameters, Key, Space, Uniform, Value
 
@@ -48,9 +49,9 @@ class Resample(ExploreStrategy):
     probability: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.probability <= 1:
+        if not (is_number(self.probability) and 0 < self.probability <= 1):
             raise UsageError(
-                f"`0 < probability <= 1` must hold, but got Resample(probability={self.probability}): "
+                f"`0 < probability <= 1` must hold, but got Resample(probability={self.probability!r}): "
                 "1 redraws everything, NoExplore() nothing"
             )
 
@@ -72,9 +73,9 @@ class Mixture(ExploreStrategy):
     factors: tuple[float, float] = (0.8, 1.2)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.resample <= 1:
+        if not (is_number(self.resample) and 0 <= self.resample <= 1):
             raise UsageError(
-                f"`0 <= resample <= 1` must hold, but got Mixture(resample={self.resample}): 0.25 is usual"
+                f"`0 <= resample <= 1` must hold, but got Mixture(resample={self.resample!r}): 0.25 is usual"
             )
         object.__setattr__(self, "factors", Perturb(self.factors).factors)
 

@@ -14,13 +14,14 @@ from populace.store import (
     Ending,
     Event,
     FailureVerdict,
+    FellBack,
     Idle,
     Published,
     RunState,
     RunStatus,
     Store,
 )
-from populace.testing.simulator._judge import judge_retention
+from populace.testing.simulator._judge import judge_fallback, judge_retention
 from populace.testing.simulator._plan import Fault
 from populace.testing.simulator._world import World
 
@@ -95,6 +96,14 @@ class GatedStore(Store):
         self._told("fail")
         return verdict
 
+    def fall_back(self, claim: Claim, reason: str) -> FellBack:
+        stored = self._store.referenced()
+        answer = self._write("fall back", lambda: self._store.fall_back(claim, reason))
+        judge_fallback(self._notes, claim, answer.segment, reason, stored)
+        judge_retention(self._notes, self._store.referenced())
+        self._told("fall back")
+        return answer
+
     def retire(self, claim: Claim, why: Why) -> None:
         self._write("retire", lambda: self._store.retire(claim, why))
         self._notes.retired(claim)
@@ -138,6 +147,9 @@ class GatedStore(Store):
 
     def expire(self, worker: str) -> None:
         self._write("expire", lambda: self._store.expire(worker))
+
+    def recover(self) -> None:
+        self._write("recover", self._store.recover, durable=False)
 
     def end(self, status: RunStatus, message: str = "") -> None:
         self._write("end", lambda: self._store.end(status, message))
@@ -187,7 +199,5 @@ class GatedStore(Store):
         """Judges whether a failure of the user's code is one that was simulated."""
         if "StepError" in reason:
             self._notes.hit(self._name, "exception")
-        elif any(digest in reason for digest in self._world.disk.spoilt):
-            self._notes.counts["damaged checkpoint"] += 1
         else:
             self._notes.violate("failure", self._name, f"a step failed, but not by the simulated code: {reason}")

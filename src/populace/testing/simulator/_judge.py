@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from populace.core import Failed, Segment, SegmentId, Violation
-from populace.store import Event, EventKind
+from populace.store import Claim, Event, EventKind
 from populace.testing.simulator._notes import level
 from populace.testing.simulator._observer import Observer
 
@@ -20,12 +21,51 @@ def judge_retention(notes: Observer, stored: set[str]) -> None:
     """
     for segment in _needed(notes):
         digest = segment.checkpoint
-        if digest is None:
+        if digest is None or segment.id in notes.damaged:
             continue
         if digest not in stored:
             notes.violate("retention", f"segment {segment.id}", "its checkpoint is needed, but was collected")
         elif digest not in notes.disk.visible and digest not in notes.disk.spoilt:
             notes.violate("retention", f"segment {segment.id}", "its checkpoint is needed, but its bytes are gone")
+
+
+def judge_fallback(notes: Observer, claim: Claim, segment: Segment, reason: str, stored: set[str]) -> None:
+    """Judges a segment that was given up because its parent is damaged.
+
+    Args:
+        notes: Where to look and to tell.
+        claim: Who gave it up.
+        segment: It, as the store says.
+        reason: What the worker has seen.
+        stored: The digests that the store said were kept before.
+    """
+    lost = None if segment.parent is None else notes.published.get(segment.parent)
+    digest = None if lost is None else lost.checkpoint
+    if lost is None or digest is None or digest not in reason or digest not in notes.disk.spoilt:
+        text = f"given up for {segment.parent}, which is not damaged: {reason}"
+        notes.violate("damage", f"segment {segment.id}", text)
+        return
+    notes.damaged.add(lost.id)
+    before = notes.member(claim.member).newest
+    base = None if before is None else base_by_notes(notes, before)
+    # The copy that could not be loaded leaves the member where it was.
+    while base is not None and not _is_good(notes, notes.published[base], stored):
+        base = notes.published[base].parent
+    if segment.fallback != base:
+        notes.violate("damage", f"segment {segment.id}", f"falls back to {segment.fallback}, not to {base}")
+    notes.fell_back(claim, segment)
+
+
+def base_by_notes(notes: Observer, newest: Segment) -> SegmentId | None:
+    """Returns what a member goes on from where it copies nobody, by the observer's own rules."""
+    if newest.id in notes.fallbacks:
+        return notes.fallbacks[newest.id]
+    return newest.parent if isinstance(newest.outcome, Failed) else newest.id
+
+
+def _is_good(notes: Observer, segment: Segment, stored: set[str]) -> bool:
+    is_finite = level(segment, notes.spec.mode) > -math.inf
+    return is_finite and segment.checkpoint in stored and segment.id not in notes.damaged
 
 
 def judge_log(notes: Observer, segments: Mapping[SegmentId, Segment]) -> None:
@@ -77,7 +117,8 @@ def judge_events(notes: Observer, events: Sequence[Event], segments: Mapping[Seg
         notes.violate("events", "run", "sequence numbers have gaps")
     told = Counter((e.kind, e.member, e.generation) for e in events)
     for id, segment in segments.items():
-        published, given_up = told[EventKind.PUBLISHED, *id], told[EventKind.GIVEN_UP, *id]
+        published = told[EventKind.PUBLISHED, *id]
+        given_up = told[EventKind.GIVEN_UP, *id] + told[EventKind.DAMAGED, *id]
         if told[EventKind.BEGUN, *id] != 1 or published + given_up != (segment.ended is not None):
             notes.violate("events", f"segment {id}", f"begun once? published {published}, given up {given_up} times")
     lost = sum(e.kind is EventKind.LOST for e in events)
@@ -114,7 +155,7 @@ def _needed(notes: Observer) -> list[Segment]:
     for member in notes.members.values():
         newest, running = member.newest, member.running
         if newest is not None:
-            base = newest.parent if isinstance(newest.outcome, Failed) else newest.id
+            base = base_by_notes(notes, newest)
             needed.update(dict.fromkeys([base] if base is not None else []))
         if running is not None and running.parent is not None:
             needed[running.parent] = None

@@ -120,6 +120,57 @@ def _explores_out_of_bounds(right: Wrong, self: Any, hyperparameters: Any, *args
     return {**hyperparameters, "x": hyperparameters["x"] * 3} if args else None
 
 
+@_bugs.add("wrong-ancestor", "A damaged member goes back too far.", "store._memory:last_good", "core._verify:last_good")
+def _wrong_ancestor(right: Wrong, base: Any, find: Any, **lost: Any) -> Any:
+    good = right(base, find, **lost)
+    return good and (right(find(good).parent, find, **lost) or good)
+
+
+@_bugs.add("no-fallback", "A damaged member never goes back.", "store._memory:last_good", "core._verify:last_good")
+def _no_fallback(right: Wrong, *args: Any, **lost: Any) -> Any:
+    return None
+
+
+@_bugs.add(
+    "damaged-donor-taken",
+    "A donor that is known as damaged is copied again.",
+    "core._population:Population.with_damaged",
+    "store._memory:MemoryStore.begin",
+)
+def _damaged_donor_taken(right: Wrong, self: Any, *args: Any) -> Any:
+    if len(args) == 1:
+        return self
+    claim, draft = args
+    return _begun_anyway(right, self, claim, draft)
+
+
+def _begun_anyway(right: Wrong, store: Any, claim: Claim, draft: Any) -> Any:
+    """Begins from a parent whose checkpoint is not kept."""
+    segments = store._run.segments
+    parent = None if draft.parent is None else segments[draft.parent]
+    if parent is None or parent.damaged is None:
+        return right(store, claim, draft)
+    segments[parent.id] = replace(parent, checkpoint_kept=True)
+    try:
+        return right(store, claim, draft)
+    finally:
+        segments[parent.id] = parent
+
+
+@_bugs.add("damage-retried", "A damaged checkpoint is tried again and again.", "worker._worker:Worker._fall_back")
+def _damage_retried(right: Wrong, self: Any, stay: Any, damage: Any) -> None:
+    self._fail(stay.claim, damage)
+    stay.claim = None
+
+
+@_bugs.add("mixed-fallback", "A member that goes back keeps its hyperparameters.", "worker._stay:decide")
+def _mixed_fallback(right: Wrong, population: Any, member: int, *args: Any) -> Any:
+    decision = right(population, member, *args)
+    newest = population.latest[member]
+    going_back = newest.parent_damaged and isinstance(decision, Continue)
+    return replace(decision, hyperparameters=newest.hyperparameters) if going_back else decision
+
+
 @_bugs.add("decided-anew", "A segment that is taken up again is decided anew.", f"{_STAY}._take_up")
 def _decided_anew(right: Wrong, self: Any, segment: Any) -> None:
     if self.claim is not None and self.claim.running is not None:

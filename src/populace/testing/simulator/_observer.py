@@ -39,6 +39,8 @@ class Observer:
         processes: What is known of each process.
         best: The best segment so far; of equal ones, the first.
         published: Segments by id as they were published or given up.
+        damaged: Segments whose checkpoints somebody has found damaged.
+        fallbacks: By segment that was given up for that, what its member goes on from.
         pinned: Segments whose checkpoints the user has asked to keep.
         stopping: Whether the run was asked to stop.
         hopeless: Whether a failure counted as the one that shows that nobody can train.
@@ -52,6 +54,8 @@ class Observer:
         self.counts: Counter[str] = Counter()
         self.violations: list[Violation] = []
         self.published: dict[SegmentId, Segment] = {}
+        self.damaged: set[SegmentId] = set()
+        self.fallbacks: dict[SegmentId, SegmentId | None] = {}
         self.pinned: set[SegmentId] = set()
         self.num_lost = 0
         self.hopeless = self.nothing_finite = False
@@ -139,6 +143,7 @@ class Observer:
             self.violate("begin", f"segment {segment.id}", f"written as {segment}, but asked for {draft}")
         if not all(low <= segment.hyperparameters[name] <= high for name, (low, high) in BOUNDS.items()):  # type: ignore[operator]  # numbers
             self.violate("bounds", f"segment {segment.id}", f"has {dict(segment.hyperparameters)}, outside {BOUNDS}")
+        self._check_source(segment, member.newest)
         if segment.generation in member.begun:
             self.violate("decision", f"segment {segment.id}", "was decided twice")
         if self.spec.synchronous:
@@ -209,6 +214,31 @@ class Observer:
                 self.violate("failure", "run", f"counts as hopeless, but members {untried} have not failed")
         if ended is not None:
             self.gave_up(ended)
+
+    def fell_back(self, claim: Claim, segment: Segment) -> None:
+        """Notes a segment that was given up because its parent is damaged: at once, and with nobody to blame."""
+        self._fence(claim, "fall back")
+        self.counts["damaged checkpoint"] += 1
+        self.counts["fell back"] += segment.fallback is not None
+        member = self.member(claim.member)
+        member.holder = None
+        self.fallbacks[segment.id] = segment.fallback
+        self._ended(member, segment)
+
+    def _check_source(self, segment: Segment, newest: Segment | None) -> None:
+        """Judges what a segment starts from: nothing that is known as damaged, and what its member fell back to."""
+        subject = f"segment {segment.id}"
+        if segment.donor in self.damaged:
+            self.violate("damage", subject, f"copies {segment.donor}, which is known as damaged")
+        if newest is None or newest.id not in self.fallbacks:
+            return
+        good = self.fallbacks[newest.id]
+        if good is None:
+            self.counts["replaced after damage" if segment.donor else "began anew after damage"] += 1
+        elif segment.parent != good or dict(segment.hyperparameters) != dict(self.published[good].hyperparameters):
+            self.violate("damage", subject, f"starts from {segment.parent}, not wholly from {good}, its last good one")
+        if good is None and segment.parent != segment.donor:
+            self.violate("damage", subject, f"starts from {segment.parent}, though nothing good was left")
 
     def gave_up(self, segment: Segment) -> None:
         """Notes a segment that was given up, by whoever counted the last failure."""

@@ -87,8 +87,9 @@ class World:
     def pin(self) -> None:
         """Keeps a stored checkpoint, or lets one go, as a user would."""
         observer = self.observer
-        if observer.pinned and self.rng.random() < 0.3:
-            id = self.rng.choice(sorted(observer.pinned))
+        pinned = sorted(observer.pinned - observer.damaged)
+        if pinned and self.rng.random() < 0.3:
+            id = self.rng.choice(pinned)
             observer.pinned.discard(id)
             self.before_write(durable=True)
             self.log.keep(id, keep=False)

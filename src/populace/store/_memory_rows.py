@@ -1,0 +1,55 @@
+"""The rows of the log in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar, final
+
+from populace.core import RunSpec, Segment, SegmentId
+from populace.store._protocol import Event, RunStatus
+from populace.store._rows import dumps
+
+T = TypeVar("T")
+
+
+@final
+@dataclass(kw_only=True)
+class Member:
+    """One member's row."""
+
+    id: int
+    epoch: int = 0
+    worker: str | None = None
+    lease_until: float = 0.0
+    boot: str = ""
+    steps: int = 0
+    generation: int = 0
+    failures: int = 0
+    retired: bool = False
+    joined: int = 0
+    running: Segment | None = None
+    newest: Segment | None = None
+
+
+@final
+@dataclass(kw_only=True)
+class Run:
+    """The run and all its rows."""
+
+    spec: RunSpec
+    members: list[Member]
+    segments: dict[SegmentId, Segment] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    asked: set[SegmentId] = field(default_factory=set)
+    best: SegmentId | None = None
+    status: RunStatus = RunStatus.UNFINISHED
+    message: str = ""
+    stopping: bool = False
+
+
+def logged(value: Mapping[str, T]) -> dict[str, T]:
+    """Returns values as a log gives them back: copies, and refused where they are not strict JSON."""
+    copy: dict[str, T] = json.loads(dumps(dict(value)))
+    return copy

@@ -1,0 +1,184 @@
+"""Laws of the worker: what it claims, when it waits, stops, hands over and decides again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from populace._errors import DonorGone, RunFailed, StaleClaim
+from populace.checkpoints import MemoryCheckpoints
+from populace.core import PBT, RunSpec
+from populace.core.exploit import Truncation
+from populace.space import Space
+from populace.store import Claim, Idle, MemoryStore, Store
+from populace.testing import BOWL_SPACE, Bowl, FailingBowl, FakeClock
+from populace.worker import Loop, Trainable
+from populace.worker._loops import loop_of
+from populace.worker._worker import Worker
+
+LEASE_S = 10.0
+
+
+class Between:
+    """A store in whose calls something happens first."""
+
+    def __init__(self, store: Store, **first: Callable[..., None]) -> None:
+        self._store = store
+        self._first = first
+
+    def __getattr__(self, name: str) -> object:
+        act, first = getattr(self._store, name), self._first.get(name)
+        if first is None:
+            return act
+
+        def call(*arguments: object, **options: object) -> object:
+            first(*arguments)
+            return act(*arguments, **options)
+
+        return call
+
+
+class World:
+    """One run on one host, whose time passes while a worker waits."""
+
+    def __init__(self, **changes: object) -> None:
+        fields = {"population": 3, "steps": 4, "policy": PBT(exploit=Truncation(0.5)), "space": Space.of(BOWL_SPACE)}
+        self.spec = RunSpec(name="r", seed=0, **(fields | changes))
+        self.clock, self.pauses = FakeClock(), []
+        self.store = MemoryStore(clock=self.clock, lease_s=LEASE_S)
+        self.store.create(self.spec)
+        self.held: list[Claim | None] = []
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.clock.advance(seconds)
+
+    def worker(self, trainable: Trainable | Loop | None = None, **changes: object) -> Worker:
+        fields = {"store": self.store, "checkpoints": MemoryCheckpoints(), "loop": loop_of(trainable or Bowl())}
+        fields |= {"pause": self.pause, "holding": self.held.append}
+        return Worker(name="w", spec=self.spec, **(fields | changes))
+
+    @property
+    def trained(self) -> list[int]:
+        steps = [0] * self.spec.population
+        for segment in self.store.segments():
+            steps[segment.member] += segment.end_step - segment.start_step if segment.ended is not None else 0
+        return steps
+
+
+def test_one_worker_trains_every_member_to_its_end() -> None:
+    """The plainest run there is; at its end nothing is held."""
+    world = World()
+    world.worker().run()
+    assert world.trained == [4, 4, 4]
+    assert world.held[-1] is None
+    assert world.store.claim("other") == Idle(finished=True, stopping=False)
+
+
+def test_worker_that_is_to_stop_claims_nothing() -> None:
+    """Ctrl-C before the first step must not begin one."""
+    world = World()
+    world.worker(stopping=lambda: True).run()
+    assert world.store.segments() == []
+
+
+def test_stopping_worker_ends_its_interval_and_lets_its_member_go() -> None:
+    """What was trained is published, and the next worker need not wait for the lease."""
+    world = World(population=1)
+    world.worker(stopping=lambda: bool(world.store.segments())).run()
+    assert world.trained == [1]
+    again = world.store.claim("other")
+    assert isinstance(again, Claim)
+    assert again.steps == 1
+
+
+def test_worker_waits_longer_and_longer_for_a_member_that_another_holds() -> None:
+    """A thousand idle workers must not keep the store busy; but none may sleep through a free member."""
+    world = World(population=1)
+    assert isinstance(world.store.claim("dead"), Claim)
+    world.worker().run()
+    assert world.trained == [4]
+    waited = [pause for pause in world.pauses if pause < 0.05]
+    assert waited[0] == 0.0005
+    assert all(later == pytest.approx(1.5 * pause) for pause, later in pairwise(waited))
+    assert max(world.pauses) == 0.05
+    assert LEASE_S <= sum(world.pauses) < LEASE_S + 0.1
+
+
+def test_member_that_was_taken_is_left_to_its_new_owner() -> None:
+    """The worker was paused past its lease: what it trained since is dropped, and it goes on with others."""
+    world = World(population=1)
+    taken = []
+
+    def take(*_: object) -> None:
+        if not taken:
+            world.clock.advance(LEASE_S + 1)
+            taken.append(world.store.claim("other"))
+            world.store.release(taken[0])
+
+    world.worker(store=Between(world.store, publish=take)).run()
+    assert taken[0].epoch == 2
+    assert world.trained == [4]
+    assert world.store.segments()[0].epoch > 2
+
+
+def test_donor_that_has_moved_on_is_chosen_again() -> None:
+    """Between the snapshot and the begin, another worker's publish may drop the donor's checkpoint."""
+    world, gone = World(), []
+
+    def vanish(claim: Claim, draft: object) -> None:
+        if claim.newest is not None and len(gone) < 2:
+            gone.append(claim.member)
+            raise DonorGone
+
+    world.worker(store=Between(world.store, begin=vanish)).run()
+    assert len(gone) == 2
+    assert world.trained == [4, 4, 4]
+
+
+def test_failed_member_waits_until_somebody_can_be_copied() -> None:
+    """At the very start the first to be claimed may be the only one that fails; the others make its replacement."""
+    world = World(max_failures=0)
+    probe = World()
+    probe.worker().run()
+    first = {s.member: s.hyperparameters["lr"] for s in probe.store.segments() if s.generation == 0}
+    bound = sorted(first.values())[-2] * 1.0001
+    world.worker(FailingBowl(above=bound)).run()
+    assert sum(world.trained) == 12
+    assert [s.status.value for s in world.store.segments()].count("failed") >= 1
+
+
+def test_error_of_every_member_ends_the_run_with_its_traceback() -> None:
+    """A bug that hits all must not be retried through the night."""
+    world = World(max_failures=0)
+    with pytest.raises(RunFailed, match=r"(?s)every member failed before any had trained an interval.*ToyError"):
+        world.worker(FailingBowl(above=0.0)).run()
+    assert world.held[-1] is None
+
+
+def test_interrupted_worker_lets_its_member_go() -> None:
+    """Whoever presses Ctrl-C resumes at once, without waiting for a lease."""
+    world = World(population=1)
+
+    def interrupt(member: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        world.worker(interrupt).run()
+    assert isinstance(world.store.claim("other"), Claim)
+
+
+def test_stale_release_hides_no_error() -> None:
+    """What ended the worker is what its user must read."""
+    world = World(population=1)
+
+    def stale(*_: object) -> None:
+        raise StaleClaim
+
+    def interrupt(member: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        world.worker(interrupt, store=Between(world.store, release=stale)).run()
