@@ -7,6 +7,7 @@ CDPATH='' cd -- "$(dirname -- "$0")"
 NEEDED='.[demo,stats,test,lint]'
 # Pinned here and not in the package: a tested torch for us, a wide choice for users.
 NEEDED_FOR_ALL='torch==2.13.0 jax optuna ConfigSpace'
+NEEDED_FOR_QUALITY='coverage==7.17.4 mutmut==3.8.1'
 
 usage() {
     cat <<'END'
@@ -16,6 +17,7 @@ usage() {
 ./do test --all [ARG ..] install torch and jax too, and skip nothing for a missing package
 ./do check               lint, format, types, import contracts, rules of the house
 ./do bench [NAME ...]    run a benchmark; without a name, list them
+./do bench quality [--sample N]   branch coverage and mutation score of what the promises rest on
 ./do soak [--kills N]    kill, pause and restart real processes on a real run, then verify it
 ./do simulate [--seeds A:B] [--mutant NAME]   simulated schedules with faults, from seeds
 ./do help                this text
@@ -63,14 +65,18 @@ find_python_and_make_venv() {
 setup() {
     level=$1
     stamp="$(cat pyproject.toml ./do | cksum) $PWD"
-    for at in all "$level"; do
+    case $level in base) enough='base all quality' ;; all) enough='all quality' ;; *) enough=$level ;; esac
+    for at in $enough; do
         if [ "$stamp" = "$(cat ".venv/populace-$at" 2>/dev/null)" ] && venv_works; then return; fi
     done
     venv_works || find_python_and_make_venv
     echo "do: installing into .venv (once; a few minutes)" >&2
     set -- --editable "$NEEDED"
-    # shellcheck disable=SC2086  # a list of words
-    [ "$level" = base ] || set -- "$@" $NEEDED_FOR_ALL
+    # shellcheck disable=SC2086  # lists of words
+    case $level in
+    all) set -- "$@" $NEEDED_FOR_ALL ;;
+    quality) set -- "$@" $NEEDED_FOR_ALL $NEEDED_FOR_QUALITY ;;
+    esac
     .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@" ||
         fail "pip could not install what populace needs: its message is above; run ./do setup to try again"
     echo "$stamp" >".venv/populace-$level"
@@ -114,7 +120,8 @@ check)
     check
     ;;
 bench)
-    setup base
+    [ "${1:-}" != quality ] || level=quality
+    setup "$level"
     exec .venv/bin/python -m benchmarks "$@"
     ;;
 soak)

@@ -12,6 +12,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
@@ -104,20 +105,18 @@ def main(arguments: list[str]) -> int:
     print(heading())
     with tempfile.TemporaryDirectory(dir=options.directory) as folder:
         crowd = Crowd(options.workers, options.seconds)
-        try:
+        with suppress(RunInterrupted):
             populace.tune(
                 Nothing(),
                 SPACE,
                 population=options.members,
                 steps=10**9,
-                interval=5,
+                interval=1,
                 seed=0,
                 name="crowd",
                 executor=crowd,
                 directory=folder,
             )
-        except RunInterrupted:
-            pass
         broken = verify(Path(folder) / "crowd")
     return _report(crowd, len(broken))
 
@@ -129,9 +128,8 @@ def _report(crowd: Crowd, num_broken: int) -> int:
     rate, p99 = len(waits) / crowd.wall_s, waits[int(0.99 * len(waits))]
     fair = counts[0] / counts[-1]
     print(f"{len(crowd.told)} workers, {crowd.wall_s:.0f} s: {len(waits)} publishes, {rate:.0f} a second (>= 500)")
-    print(
-        f"a publish: median {1e3 * statistics.median(waits):.1f} ms, p99 {p99:.3f} s (<= 0.5), longest {waits[-1]:.2f} s"
-    )
+    middle_ms, longest = 1e3 * statistics.median(waits), waits[-1]
+    print(f"a publish: median {middle_ms:.0f} ms, p99 {p99:.2f} s (<= 0.5), longest {longest:.2f} s")
     print(f"a worker: {counts[0]} to {counts[-1]} publishes, the slowest at {fair:.0%} of the fastest (>= 10 %)")
     print(f"{len(errors)} workers ended by an error (0), {num_broken} laws broken (0)")
     for error in errors[:3]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.core import Diverged, Evaluation, Failed, Mode, Population, Status, outcome_of, status_of
+from populace.core import Diverged, Evaluation, Failed, Finite, Mode, Population, Status, outcome_of, status_of
 from populace.testing import population_of
 
 scores = st.lists(st.sampled_from([0.0, 1.0, 2.0, math.nan, None]), min_size=1, max_size=9)
@@ -140,3 +140,10 @@ def test_values_of_a_segment_follow_from_its_fields() -> None:
     assert replace(segment, evaluations=()).metrics == {}
     several = tuple(Evaluation(step=step, score=1.0, metrics={"loss": step}) for step in (11, 12, 14))
     assert replace(segment, evaluations=several).metrics == {"loss": 14}
+
+
+def test_score_of_negative_zero_is_zero() -> None:
+    """SQLite keeps no sign of zero: a store in memory and one in a file must tell the same."""
+    outcome = outcome_of(-0.0)
+    assert isinstance(outcome, Finite)
+    assert math.copysign(1.0, outcome.value) == 1.0

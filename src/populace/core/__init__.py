@@ -21,8 +21,8 @@ from populace.core._schedule import Piece, Schedule
 from populace.core._score import Diverged, Failed, Finite, Mode, Outcome, Status, outcome_of, status_of
 from populace.core._segment import Evaluation, Segment, SegmentId, Why
 from populace.core._spec import RunSpec
-from populace.core._whole import check_metric, check_whole
 from populace.core._verify import Chapter, Violation, chapters, verify_log
+from populace.core._whole import check_metric, check_whole
 
 __all__ = [
     "PBT",

@@ -148,6 +148,8 @@ class Population:
     def with_damaged(self, segments: Iterable[Segment]) -> Population:
         """Returns the population after the checkpoints of these segments were found damaged: nobody copies them."""
         found = {segment.id: segment for segment in segments}
+        if not found:
+            return self
         latest = [None if s is None else found.get(s.id, s) for s in self.latest]
         return self._standing(latest, self._changed(latest), {**self.forest, **found}, self.sequence)
 
@@ -164,11 +166,12 @@ class Population:
     ) -> Population:
         """Returns the population with other newest segments; only the changed members' numbers are made anew."""
         better_P, tie_P, donates_P = self.better_P.copy(), self.tie_P.copy(), self.donates_P.copy()
-        for member in changed:
-            segment = latest[member]
-            better_P[member] = np.nan if segment is None else segment.better(self.mode)
-            tie_P[member] = _tie(self.seed, member, 0 if segment is None else segment.generation)
-            donates_P[member] = segment is not None and segment.can_donate
+        members = list(changed)
+        stand = [latest[member] for member in members]
+        better_P[members] = [np.nan if s is None else s.better(self.mode) for s in stand]
+        generations = [0 if s is None else s.generation for s in stand]
+        tie_P[members] = [_tie(self.seed, *place) for place in zip(members, generations, strict=True)]
+        donates_P[members] = [s is not None and s.can_donate for s in stand]
         return replace(
             self,
             latest=tuple(latest),

@@ -42,7 +42,7 @@ class Piece:
         for name in _PLACE:
             check_whole(name, getattr(self, name), 0, "steps, members and generations count from 0")
         if not isinstance(self.hyperparameters, Mapping):
-            raise UsageError(f"`hyperparameters` must map names to values, but got {self.hyperparameters!r}: write {{}}")
+            raise UsageError(f"`hyperparameters` must map names to values, but got {self.hyperparameters!r}")
         for name, value in self.hyperparameters.items():
             if not isinstance(name, str) or not name:
                 raise UsageError(f"a hyperparameter's name must be a non-empty string, but got {name!r}: rename it")

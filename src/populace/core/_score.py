@@ -77,4 +77,4 @@ def outcome_of(score: float | None) -> Finite | Diverged:
         return Diverged(reason="no score was reported in this segment")
     if not math.isfinite(score):
         return Diverged(reason=f"the score is {score}")
-    return Finite(value=score)
+    return Finite(value=score + 0.0)  # no negative zero: databases do not keep its sign

@@ -34,6 +34,6 @@ def check_metric(metric: object) -> None:
     """
     if metric is not None and (not isinstance(metric, str) or not metric):
         raise UsageError(
-            f"`metric` must be the name of a reported metric, but got {metric!r}: leave it out where a single number is "
-            "reported"
+            f"`metric` must be the name of a reported metric, but got {metric!r}: leave it out where a single number "
+            "is reported"
         )

@@ -52,22 +52,18 @@ class Contest:
         ]
 
 
-def hold_contest(
-    task: Trainable, space: Mapping[str, Any], *, policy: Policy, stem: str, directory: Path, seed: int, **settings: Any
-) -> Contest:
-    """Trains a task under a policy and under random search, from the same start.
+def hold_contest(task: Trainable, space: Mapping[str, Any], *, policy: Policy, stem: str, **settings: Any) -> Contest:
+    """Trains a task with a loss under a policy and under random search, from the same start and in lockstep.
 
     Args:
         task: What is trained.
         space: What is tuned.
         policy: What decides in the first run.
         stem: The runs' names begin with it.
-        directory: Where run folders lie.
-        seed: Root of all randomness.
         settings: What else `tune` takes.
     """
     runs = {
-        label: tune(task, space, policy=each, name=f"{stem}-{label}", directory=directory, seed=seed, **settings)
+        label: tune(task, space, policy=each, name=f"{stem}-{label}", mode="min", synchronous=True, **settings)
         for label, each in (("pbt", policy), ("random", RandomSearch()))
     }
     return Contest(pbt=runs["pbt"], random=runs["random"])

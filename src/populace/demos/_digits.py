@@ -40,8 +40,6 @@ def contest(*, directory: Path, seed: int, stem: str) -> Contest:
         interval=INTERVAL,
         evaluate_every=1,
         metric="log_loss",
-        mode="min",
-        synchronous=True,
     )
 
 

@@ -11,28 +11,11 @@ from rich.table import Table
 from populace.core import PBT
 from populace.core.exploit import Truncation
 from populace.core.explore import Mixture
-from populace.demos._contest import Contest, hold_contest
+from populace.demos._contest import hold_contest
 from populace.demos._quadratic_task import QUADRATIC_SPACE, NoisyQuadratic, best_constant, oracle_schedule
 from populace.demos._tell import tell_end, tell_schedule
 
 POPULATION, STEPS = 10, 30
-
-
-def contest(*, directory: Path, seed: int, stem: str) -> Contest:
-    """Trains both populations."""
-    return hold_contest(
-        NoisyQuadratic(),
-        QUADRATIC_SPACE,
-        policy=PBT(exploit=Truncation(0.2), explore=Mixture(resample=0.1, factors=(0.8, 1.25))),
-        stem=stem,
-        directory=directory,
-        seed=seed,
-        population=POPULATION,
-        steps=STEPS,
-        metric="loss",
-        mode="min",
-        synchronous=True,
-    )
 
 
 def run_quadratic(*, directory: Path, seed: int, stem: str, console: Console) -> None:
@@ -42,8 +25,18 @@ def run_quadratic(*, directory: Path, seed: int, stem: str, console: Console) ->
         "The expected loss of every schedule is known exactly, so the best constant "
         "and the best schedule (the oracle) are too.\n"
     )
-    held = contest(directory=directory, seed=seed, stem=stem)
     task = NoisyQuadratic()
+    held = hold_contest(
+        task,
+        QUADRATIC_SPACE,
+        policy=PBT(exploit=Truncation(0.2), explore=Mixture(resample=0.1, factors=(0.8, 1.25))),
+        stem=stem,
+        directory=directory,
+        seed=seed,
+        population=POPULATION,
+        steps=STEPS,
+        metric="loss",
+    )
     constant, oracle = best_constant(task, num_steps=STEPS), oracle_schedule(task, num_steps=STEPS)
     table = Table(title=f"Loss after {STEPS} steps of 20 updates (seed {seed})", title_justify="left")
     for heading in ("", "loss", "-log10 loss", "learning rate"):

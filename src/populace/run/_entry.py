@@ -90,7 +90,8 @@ def _in_a_line(error: BaseException) -> str:
 
 def _line(error: BaseException, path: Path) -> str:
     """Returns where in a file an error comes from, if it does."""
-    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == os.path.abspath(path)]
+    steps = traceback.walk_tb(error.__traceback__)
+    lines = [line for frame, line in steps if frame.f_code.co_filename == os.path.abspath(path)]
     return f" (line {lines[-1]})" if lines else ""
 
 

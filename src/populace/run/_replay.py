@@ -83,8 +83,8 @@ def replay(
     """
     if not isinstance(schedule, Schedule):
         raise UsageError(
-            f"`schedule` must be a populace.Schedule, but got {schedule!r}: pass result.best.schedule, or read one with "
-            "Schedule.from_json(text)"
+            f"`schedule` must be a populace.Schedule, but got {schedule!r}: pass result.best.schedule, or read one "
+            "with Schedule.from_json(text)"
         )
     if evaluate_every is not None:
         check_whole("evaluate_every", evaluate_every, 1, "it is the steps between two evaluations")

@@ -79,5 +79,8 @@ class ParsedEvaluations(Sequence[Evaluation]):
     def __eq__(self, other: object) -> bool:
         return self._read() == tuple(other) if isinstance(other, Sequence) else NotImplemented
 
+    def __hash__(self) -> int:
+        return hash(self._read())
+
     def __repr__(self) -> str:
         return repr(self._read())

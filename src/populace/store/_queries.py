@@ -53,6 +53,7 @@ _barrier = (
 _eligible = or_(~p("synchronous"), m.generation == _barrier)
 _claimable = and_(_unfinished, _free, _eligible)
 _no_further = or_(m.generation < p("generation"), and_(m.generation == p("generation"), m.failures <= p("failures")))
+_behind = or_(m.generation < p("generation"), and_(m.generation == p("generation"), m.failures < p("failures")))
 
 CLAIMABLE = select(member).where(_claimable).order_by(m.generation, m.failures, m.id).limit(1)
 """The least advanced free member."""
@@ -63,8 +64,8 @@ PREFERRED = select(member).where(_claimable, m.id == p("prefer"), _no_further)
 ANY_UNFINISHED = select(exists().where(_unfinished))
 """Whether any member still has to train."""
 
-OTHERS_WAIT = select(exists().where(_claimable, m.id != p("holder"), _no_further))
-"""Whether another member waits for a worker that is no further advanced than the holder's."""
+OTHERS_WAIT = select(exists().where(_claimable, m.id != p("holder"), _behind))
+"""Whether another member waits for a worker that is less advanced than the holder's."""
 
 AT_BARRIER = select(exists().where(_unfinished, m.id == p("holder"), _eligible))
 """Whether a member may train on: it is unfinished, and nobody is a generation behind in synchronous mode."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from populace.core import Diverged, Evaluation, Failed, Finite, Outcome, Segment, SegmentId, Status, status_of
@@ -41,13 +41,22 @@ def outcome_columns(outcome: Outcome) -> dict[str, object]:
             return {"status": status, "score": None, "reason": reason}
 
 
+def segments_from_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[Segment]:
+    """Yields the segments that many rows of the table hold."""
+    names = list(rows[0].keys()) if rows else []
+    for row in rows:
+        # The driver's rows compare a name with that of every column, so it is looked up in a dict instead.
+        values: Iterable[Any] = row
+        yield segment_from_row(dict(zip(names, values, strict=True)))
+
+
 def segment_from_row(row: Mapping[str, Any]) -> Segment:
     """Returns the segment that a row of the table holds."""
     return Segment(
         member=row["member"],
         generation=row["generation"],
-        parent=_id(row, "parent"),
-        donor=_id(row, "donor"),
+        parent=_id(row["parent_member"], row["parent_generation"]),
+        donor=_id(row["donor_member"], row["donor_generation"]),
         start_step=row["start_step"],
         end_step=row["end_step"],
         member_start=row["member_start"],
@@ -56,14 +65,14 @@ def segment_from_row(row: Mapping[str, Any]) -> Segment:
         snapshot=row["snapshot"],
         begun=row["begun"],
         ended=row["ended"],
-        outcome=_outcome(row),
+        outcome=_OUTCOMES[row["status"]](row),
         evaluations=ParsedEvaluations(row["evaluations"], evaluations_from_text),
         checkpoint=row["checkpoint"],
         checkpoint_bytes=row["checkpoint_bytes"],
         checkpoint_kept=bool(row["checkpoint_kept"]),
         damaged=row["damaged"],
         parent_damaged=bool(row["parent_damaged"]),
-        fallback=_id(row, "fallback"),
+        fallback=_id(row["fallback_member"], row["fallback_generation"]),
         worker=row["worker"],
         epoch=row["epoch"],
         begun_at=row["begun_at"],
@@ -76,21 +85,16 @@ def event_from_row(row: Mapping[str, Any]) -> Event:
     return Event(**{**row, "kind": EventKind(row["kind"]), "detail": json.loads(row["detail"])})
 
 
-def _outcome(row: Mapping[str, Any]) -> Outcome | None:
-    match Status(row["status"]):
-        case Status.RUNNING:
-            return None
-        case Status.FINISHED:
-            return Finite(value=row["score"])
-        case Status.DIVERGED:
-            return Diverged(reason=row["reason"])
-        case Status.FAILED:  # pragma: no branch - the enum ends here
-            return Failed(reason=row["reason"])
+_OUTCOMES: Mapping[str, Callable[[Mapping[str, Any]], Outcome | None]] = {
+    Status.RUNNING.value: lambda row: None,
+    Status.FINISHED.value: lambda row: Finite(value=row["score"]),
+    Status.DIVERGED.value: lambda row: Diverged(reason=row["reason"]),
+    Status.FAILED.value: lambda row: Failed(reason=row["reason"]),
+}
 
 
-def _id(row: Mapping[str, Any], name: str) -> SegmentId | None:
-    member = row[f"{name}_member"]
-    return None if member is None else SegmentId(member, row[f"{name}_generation"])
+def _id(member: int | None, generation: int) -> SegmentId | None:
+    return None if member is None else SegmentId(member, generation)
 
 
 def _number(value: float) -> float | str:

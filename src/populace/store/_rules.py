@@ -46,8 +46,8 @@ def first(candidates: Sequence[Standing], *, prefer: int | None) -> Standing | N
 
 
 def hands_over(holder: Standing, candidates: Sequence[Standing]) -> bool:
-    """Whether a worker gives up its member for another: one waits that is no further advanced."""
-    return any(_advance(s) <= _advance(holder) for s in candidates if s.member != holder.member)
+    """Whether a worker gives up its member for another: one waits that is less advanced."""
+    return any(_advance(s) < _advance(holder) for s in candidates if s.member != holder.member)
 
 
 def storable(text: str) -> str:

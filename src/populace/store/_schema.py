@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, literal_column
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    literal_column,
+)
 
 SCHEMA_VERSION = 2
 
@@ -43,8 +55,8 @@ member = Table(
 segment = Table(
     "segment",
     metadata,
-    Column("member", Integer, primary_key=True, autoincrement=False),
-    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("member", Integer, nullable=False),
+    Column("generation", Integer, nullable=False),
     Column("parent_member", Integer),
     Column("parent_generation", Integer),
     Column("donor_member", Integer),
@@ -73,6 +85,8 @@ segment = Table(
     Column("epoch", Integer, nullable=False),
     Column("begun_at", Float, nullable=False),
     Column("ended_at", Float),
+    # Generation first: what has ended since a worker last looked lies on a few pages, not one for each member.
+    PrimaryKeyConstraint("generation", "member"),
     sqlite_with_rowid=False,
 )
 Index("segment_ended", segment.c.ended)

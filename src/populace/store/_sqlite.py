@@ -33,7 +33,7 @@ from populace.store._protocol import (
     RunState,
     RunStatus,
 )
-from populace.store._rows import dumps, evaluations_to_text, event_from_row, segment_from_row
+from populace.store._rows import dumps, evaluations_to_text, event_from_row, segment_from_row, segments_from_rows
 from populace.store._rules import storable
 from populace.store._schema import SCHEMA_VERSION, metadata
 from populace.store._transaction import Limits, Transaction, best_of
@@ -95,8 +95,8 @@ class SqliteStore:
             RunSpec.check_json(spec)
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError(
-                f"the store {self._database.path} holds no run's settings ({type(error).__name__}: {error}): the file is "
-                "damaged: restore the run's folder from a copy"
+                f"the store {self._database.path} holds no run's settings ({type(error).__name__}: {error}): the file "
+                "is damaged: restore the run's folder from a copy"
             ) from error
         return spec
 
@@ -240,8 +240,8 @@ class SqliteStore:
             damaged = connection.all(q.DAMAGED_SINCE, after=after) if after else []
             return Changes(
                 sequence=sequence,
-                ended=tuple(segment_from_row(row) for row in rows),
-                damaged=tuple(segment_from_row(row) for row in damaged),
+                ended=tuple(segments_from_rows(rows)),
+                damaged=tuple(segments_from_rows(damaged)),
             )
 
     def segment(self, id: SegmentId) -> Segment | None:
@@ -251,7 +251,7 @@ class SqliteStore:
 
     def segments(self) -> list[Segment]:
         with self._read() as connection:
-            return [segment_from_row(row) for row in connection.all(q.SEGMENTS)]
+            return list(segments_from_rows(connection.all(q.SEGMENTS)))
 
     def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
         with self._read() as connection:

@@ -65,7 +65,7 @@ def publish(store: Store, claim: Claim, score: float | None = 1.0) -> Published:
     return store.publish(claim, ending_of(segment, Diverged(reason="nan") if score is None else Finite(value=score)))
 
 
-def train(store: Store, num_segments: int, score: float = 1.0) -> None:
+def train(store: Store, num_segments: int, score: float | None = 1.0) -> None:
     """Trains intervals, each by whoever is claimed first."""
     for _ in range(num_segments):
         published = publish(store, claim_of(store), score)

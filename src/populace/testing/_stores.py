@@ -114,6 +114,13 @@ class StoreConformance(CheckpointLaws):
         assert (published.claim.member, published.claim.steps, published.claim.newest) == (0, 1, published.segment)
         store.renew(published.claim)
 
+    def test_worker_keeps_its_member_among_equals(self, store: Store) -> None:
+        """To take one that is as far would change the weights in memory for nothing."""
+        train(store, 1)
+        kept = publish(store, claim_of(store)).claim
+        assert kept is not None
+        assert kept.member == 1
+
     def test_every_claim_raises_the_epoch(self, store: Store) -> None:
         """The number that tells a worker back from the dead that its member is another's now."""
         first = claim_of(store)
@@ -272,8 +279,9 @@ class StoreConformance(CheckpointLaws):
         first, second = claim_of(empty), claim_of(empty)
         assert publish(empty, first).claim is None
         assert empty.claim("ann") == Idle(finished=False, stopping=False)
-        publish(empty, second)
-        assert {begin(empty, claim_of(empty)).id for _ in range(2)} == {SegmentId(0, 1), SegmentId(1, 1)}
+        kept = publish(empty, second).claim
+        assert kept is not None
+        assert {begin(empty, kept).id, begin(empty, claim_of(empty)).id} == {SegmentId(0, 1), SegmentId(1, 1)}
 
     def test_synchronous_donors_stay_until_all_have_begun(self, empty: Store) -> None:
         """The last to decide may choose a donor that trains on already."""
@@ -351,7 +359,7 @@ class StoreConformance(CheckpointLaws):
         """The run's result, whatever came after it; a diverged segment is never the best."""
         empty.create(spec_of(mode=mode))
         for score in (0.0, 2.0, -1.0, None, 1.0, 2.0):
-            publish(empty, claim_of(empty), score)
+            train(empty, 1, score)
         empty.end(RunStatus.FAILED, "why")
         state = empty.state()
         assert state.best is not None

@@ -1,0 +1,110 @@
+"""Branch coverage of chosen files, and which tests reach which of their lines."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import coverage
+
+from benchmarks._tested import Chosen, in_child, load_heavy, run_tests
+
+_LIMIT_S = 3600.0
+_SLOWEST_TEST_S = 5.0  # a slower one would judge no mutant in the time there is
+_TESTS_S = 20.0  # what the tests of one mutant may take together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Covered:
+    """What one run of the tests reached."""
+
+    report: str
+    """Statements, branches and what is missing, by file."""
+    share: float
+    """Share of statements and branches that were reached, in percent."""
+    failed: Collection[str]
+    """Tests that failed: they judge no mutant."""
+    tests: Mapping[str, Mapping[int, Collection[str]]]
+    """By file and line, the tests that reach it; line 0 stands for the file."""
+    durations: Mapping[str, float]
+    """Seconds by test."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing was missed."""
+        return self.share == 100.0 and not self.failed
+
+    def reach(self, path: str, lines: range) -> tuple[list[str], float]:
+        """Returns the tests of these lines, quickest first, and what they take together in seconds.
+
+        Lines that run at import are everybody's who enters the file; where nobody does, the whole room's.
+        """
+        by_line = self.tests[path]
+        room = path.split("/")[2]
+        found = {test for line in lines for test in by_line.get(line, ())} or set(by_line[0])
+        found = found or {test for test in self.durations if test.startswith(f"tests/{room}/")}
+        chosen, total_s = [], 0.0
+        for test in sorted(
+            found.difference(self.failed), key=lambda t: (room not in t.split("::")[0], self.durations[t])
+        ):
+            if self.durations[test] <= _SLOWEST_TEST_S and total_s + self.durations[test] <= _TESTS_S:
+                chosen.append(test)
+                total_s += self.durations[test]
+        return chosen, total_s
+
+
+def cover(root: Path, paths: Sequence[str], tests: Sequence[str]) -> Covered:
+    """Runs tests of the tree at `root` under branch coverage."""
+    load_heavy()
+
+    def work() -> object:
+        measure = coverage.Coverage(
+            data_file=str(root / ".coverage"),
+            branch=True,
+            include=[str(root / path) for path in paths],
+            config_file=str(root / "pyproject.toml"),
+        )
+        plugin = Chosen((), before_each=measure.switch_context)
+        measure.start()
+        code = run_tests(root, tests, plugin)
+        measure.stop()
+        measure.save()
+        out = io.StringIO()
+        share = measure.report(file=out, show_missing=True, skip_empty=True)
+        return {
+            "code": code,
+            "share": share,
+            "report": out.getvalue(),
+            "durations": plugin.durations,
+            "failed": plugin.failed,
+        }
+
+    log = root / "tests.log"
+    answer = in_child(work, _LIMIT_S, log)
+    if not isinstance(answer, dict) or answer["code"] > 1:  # else all passed, or some failed
+        raise SystemExit(f"benchmarks: the tests did not come to an end:\n{log.read_text()[-2000:]}")
+    if answer["code"] != 0:
+        print(f"tests failed:\n{log.read_text()[-2000:]}")
+    return Covered(
+        report=answer["report"].replace(str(root) + "/", ""),
+        share=answer["share"],
+        failed=answer["failed"],
+        tests=_reached(root, paths),
+        durations=answer["durations"],
+    )
+
+
+def _reached(root: Path, paths: Sequence[str]) -> dict[str, dict[int, set[str]]]:
+    data = coverage.CoverageData(str(root / ".coverage"))
+    data.read()
+    reached = {}
+    for path in paths:
+        by_line: dict[int, set[str]] = defaultdict(set)
+        for line, contexts in data.contexts_by_lineno(str(root / path)).items():
+            by_line[line] = {context for context in contexts if context}
+            by_line[0] |= by_line[line]
+        reached[path] = dict(by_line)
+    return reached
