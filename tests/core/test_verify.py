@@ -151,7 +151,10 @@ BEST = max(LOG.values(), key=lambda s: (s.score, -s.ended))
             _with(replace(BEFORE, ended=PLAIN.begun)),
             f"generations: segment {PLAIN.id}: began before the member's generation before had ended",
         ),
-        (_with(replace(LAST, end_step=LAST.end_step + 1)), "budget: member 0: trained 9 of 8 steps"),
+        (
+            _with(replace(LAST, end_step=LAST.end_step + 1)),
+            f"budget: segment {LAST.id}: trains its member to 9 of 8 steps",
+        ),
         (_without(LAST.id), "budget: member 0: trained 6 of 8 steps"),
         (
             {id: s for id, s in LOG.items() if id.member not in (1, 3)},
@@ -292,13 +295,18 @@ def test_retired_member_may_stop_early() -> None:
 
 
 def test_member_that_trains_beyond_its_steps_is_told_even_in_a_run_that_goes_on() -> None:
-    """The budget is a promise at every moment, but a segment that runs has trained nothing yet."""
+    """The budget is a promise at every moment, and of a segment when it begins."""
+    fewer = [Chapter(after=0, spec=SPEC, population=4, steps=6)]
+    lines = {f"budget: segment {s.id}: trains its member to 8 of 6 steps" for s in LOG.values() if s.member_end == 8}
+    assert set(_verify(LOG, replace(SPEC, steps=6), finished=False, story=fewer)) == lines
+
+
+def test_steps_that_were_asked_for_before_the_limit_fell_break_no_law() -> None:
+    """Whoever stops a run early by fewer steps has trained some members beyond them already."""
+    then = [Chapter(after=0, spec=SPEC, population=4, steps=SPEC.steps)]
     less = replace(SPEC, steps=6)
-    whole = [Chapter(after=0, spec=SPEC, population=4, steps=SPEC.steps)]
-    lines = [f"budget: member {member}: trained 8 of 6 steps" for member in range(4)]
-    assert _verify(LOG, less, finished=False, story=whole) == lines
-    running = replace(LAST, ended=None, outcome=None, evaluations=())
-    assert _verify(_with(running), less, finished=False, story=whole) == lines[1:]
+    later = Chapter(after=max(s.ended for s in LOG.values()), spec=less, population=4, steps=6)
+    assert _verify(LOG, less, finished=True, story=[*then, later]) == []
 
 
 def test_finished_run_has_nothing_that_still_trains() -> None:

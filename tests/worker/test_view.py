@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from populace.core import PBT, Exploit, RunSpec, Segment, SegmentId, decide, decision_key
 from populace.core.exploit import BinaryTournament, Truncation, TTest
 from populace.space import Space, Uniform
-from populace.store import Changes
-from populace.testing import Problem, simulate
+from populace.testing import PastLog, Problem, simulate
 from populace.worker import _view as view_module
 from populace.worker._view import View
 
@@ -27,38 +26,17 @@ POLICIES = [
 ]
 
 
-@dataclass
-class Log:
-    """A log that is read as of a sequence number, and counts what is asked of it."""
-
-    segments: dict[SegmentId, Segment]
-    now: int = 0
-    asked: list[SegmentId] = field(default_factory=list)
-
-    def snapshot(self, after: int = 0) -> Changes:
-        ended = sorted((s for s in self.segments.values() if after < s.ended <= self.now), key=lambda s: s.ended)
-        if after == 0:
-            newest = {s.member: s for s in ended}
-            ended = sorted(newest.values(), key=lambda s: s.ended)
-        return Changes(sequence=self.now, ended=tuple(ended), damaged=())
-
-    def segment(self, id: SegmentId) -> Segment | None:
-        self.asked.append(id)
-        found = self.segments.get(id)
-        return None if found is None or found.ended > self.now else found
-
-
-def _log(policy: PBT, seed: int, synchronous: bool, size: int = 5) -> tuple[RunSpec, Log]:
+def _log(policy: PBT, seed: int, synchronous: bool, size: int = 5) -> tuple[RunSpec, PastLog]:
     spec = RunSpec(name="r", space=SPACE, policy=policy, seed=seed, population=size, steps=8, synchronous=synchronous)
     run = simulate(CLIMB, policy, space=SPACE, size=size, intervals=8, seed=seed, synchronous=synchronous)
     segments = [replace(s, snapshot=2 * s.snapshot, begun=2 * s.begun - 1, ended=2 * s.ended) for s in run.lineage]
-    return spec, Log({s.id: s for s in segments})
+    return spec, PastLog({s.id: s for s in segments})
 
 
-def _check(spec: RunSpec, log: Log, view: View, segment: Segment) -> None:
+def _check(spec: RunSpec, log: PastLog, view: View, segment: Segment) -> None:
     """Checks that the view gives the decision that began a segment."""
     log.now = segment.snapshot
-    newest = log.segments[SegmentId(segment.member, segment.generation - 1)]
+    newest = log.whole[SegmentId(segment.member, segment.generation - 1)]
     population = view.after(newest)
     assert population.sequence <= segment.snapshot
     key = decision_key(spec.seed, segment.member, segment.generation)
@@ -81,7 +59,7 @@ def test_view_decides_as_the_whole_log_does(policy, seed, synchronous, forgetful
     """Workers join late, look seldom and forget what is old; `verify` derives every decision from the whole log."""
     spec, log = _log(policy, seed, synchronous)
     view = View(log, spec)
-    begun = sorted((s for s in log.segments.values() if s.generation), key=lambda s: (s.snapshot, s.begun))
+    begun = sorted((s for s in log.whole.values() if s.generation), key=lambda s: (s.snapshot, s.begun))
     with pytest.MonkeyPatch.context() as patch:
         if forgetful:
             patch.setattr(view_module, "_SPARE", -(10**9))
@@ -93,8 +71,8 @@ def test_view_decides_as_the_whole_log_does(policy, seed, synchronous, forgetful
 def test_members_beyond_the_population_are_not_seen() -> None:
     """A run resumed with fewer members holds more in its log."""
     spec, log = _log(PBT(), 3, False)
-    log.now = max(s.ended for s in log.segments.values())
-    fewer = View(log, replace(spec, population=3)).after(log.segments[SegmentId(0, 7)])
+    log.now = max(s.ended for s in log.whole.values())
+    fewer = View(log, replace(spec, population=3)).after(log.whole[SegmentId(0, 7)])
     assert fewer.size == 3
     assert {s.member for s in fewer.latest} == {0, 1, 2}
 
@@ -104,7 +82,7 @@ def test_nothing_old_is_loaded_where_only_newest_scores_count(exploit) -> None:
     """A look must cost the same after a thousand generations as after one."""
     spec, log = _log(PBT(exploit=exploit), 1, False)
     view = View(log, spec)
-    for segment in sorted((s for s in log.segments.values() if s.generation), key=lambda s: s.begun):
+    for segment in sorted((s for s in log.whole.values() if s.generation), key=lambda s: s.begun):
         _check(spec, log, view, segment)
     assert log.asked == []
 
@@ -113,8 +91,8 @@ def test_window_is_loaded_no_further_back_than_it_reaches() -> None:
     """An ancestry may be a thousand segments long."""
     pytest.importorskip("scipy")
     spec, log = _log(PBT(exploit=TTest(window=3)), 1, False, size=2)
-    log.now = max(s.ended for s in log.segments.values())
-    newest = log.segments[SegmentId(0, 7)]
+    log.now = max(s.ended for s in log.whole.values())
+    newest = log.whole[SegmentId(0, 7)]
     population = View(log, spec).after(newest)
     assert len(log.asked) <= 2 * 2
     for segment in population.latest:
@@ -124,8 +102,8 @@ def test_window_is_loaded_no_further_back_than_it_reaches() -> None:
 def test_history_is_loaded_no_further_back_than_the_youngest_member() -> None:
     """Equal progress looks back to the member that has trained least, and not to the start."""
     spec, log = _log(PBT(compare="equal progress"), 1, False, size=2)
-    log.now = max(s.ended for s in log.segments.values())
-    View(log, spec).after(log.segments[SegmentId(0, 7)])
+    log.now = max(s.ended for s in log.whole.values())
+    View(log, spec).after(log.whole[SegmentId(0, 7)])
     assert log.asked == []
 
 
@@ -134,9 +112,9 @@ def test_old_segments_are_forgotten_when_there_are_too_many(monkeypatch: pytest.
     monkeypatch.setattr(view_module, "_SPARE", 2)
     spec, log = _log(PBT(), 1, False, size=2)
     view, most = View(log, spec), 0
-    for segment in sorted((s for s in log.segments.values() if s.generation), key=lambda s: s.begun):
+    for segment in sorted((s for s in log.whole.values() if s.generation), key=lambda s: s.begun):
         log.now = segment.snapshot
-        population = view.after(log.segments[SegmentId(segment.member, segment.generation - 1)])
+        population = view.after(log.whole[SegmentId(segment.member, segment.generation - 1)])
         most = max(most, len(population.forest))
         assert set(population.forest) >= {s.id for s in population.latest if s is not None}
     assert most == 4 * 2 + 2
@@ -145,10 +123,10 @@ def test_old_segments_are_forgotten_when_there_are_too_many(monkeypatch: pytest.
 def test_fallback_is_loaded_where_it_was_dropped_from_the_view() -> None:
     """A member whose checkpoint is damaged goes back to an ancestor that a late worker has never seen."""
     spec, log = _log(PBT(), 1, False, size=2)
-    log.now = max(s.ended for s in log.segments.values())
-    newest = replace(log.segments[SegmentId(0, 7)], fallback=SegmentId(0, 2))
+    log.now = max(s.ended for s in log.whole.values())
+    newest = replace(log.whole[SegmentId(0, 7)], fallback=SegmentId(0, 2))
     view = View(log, spec)
-    assert view.after(newest).forest[SegmentId(0, 2)] == log.segments[SegmentId(0, 2)]
+    assert view.after(newest).forest[SegmentId(0, 2)] == log.whole[SegmentId(0, 2)]
     assert log.asked == [SegmentId(0, 2)]
     view.after(newest)
     assert log.asked == [SegmentId(0, 2)]

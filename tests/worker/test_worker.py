@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -12,32 +11,13 @@ from populace.checkpoints import MemoryCheckpoints
 from populace.core import PBT, RunSpec
 from populace.core.exploit import Truncation
 from populace.space import Space
-from populace.store import Claim, Idle, MemoryStore, Store
-from populace.testing import BOWL_SPACE, Bowl, FailingBowl, FakeClock
+from populace.store import Claim, Idle, MemoryStore
+from populace.testing import BOWL_SPACE, Between, Bowl, FailingBowl, FakeClock
 from populace.worker import Loop, Trainable
 from populace.worker._loops import loop_of
 from populace.worker._worker import Worker
 
 LEASE_S = 10.0
-
-
-class Between:
-    """A store in whose calls something happens first."""
-
-    def __init__(self, store: Store, **first: Callable[..., None]) -> None:
-        self._store = store
-        self._first = first
-
-    def __getattr__(self, name: str) -> object:
-        act, first = getattr(self._store, name), self._first.get(name)
-        if first is None:
-            return act
-
-        def call(*arguments: object, **options: object) -> object:
-            first(*arguments)
-            return act(*arguments, **options)
-
-        return call
 
 
 class World:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import final
@@ -88,7 +88,7 @@ def verify_log(
     forest = {s.id: s for s in segments}
     return [
         *_check_forest(segments, forest),
-        *_check_members(spec, segments, finished=finished),
+        *_check_members(spec, segments, story, finished=finished),
         *_check_outcomes(segments),
         *_check_damage(segments, forest),
         *_check_values(spec, segments),
@@ -120,8 +120,10 @@ def _check_forest(segments: Sequence[Segment], forest: Mapping[SegmentId, Segmen
                 yield _broken("donor", s, f"copied {s.donor}, which has no finite score")
 
 
-def _check_members(spec: RunSpec, segments: Sequence[Segment], *, finished: bool) -> Iterator[Violation]:
-    """Members' lives have no gap and no overlap, and train exactly their steps."""
+def _check_members(
+    spec: RunSpec, segments: Sequence[Segment], story: Sequence[Chapter], *, finished: bool
+) -> Iterator[Violation]:
+    """Members' lives have no gap and no overlap, and train the steps that were asked for at the time."""
     lives: dict[int, list[Segment]] = defaultdict(list)
     for s in sorted(segments, key=lambda s: s.generation):
         lives[s.member].append(s)
@@ -135,11 +137,11 @@ def _check_members(spec: RunSpec, segments: Sequence[Segment], *, finished: bool
                 yield _broken("member steps", s, f"starts after {s.member_start} member steps instead of {done}")
             if generation and (life[generation - 1].ended or math.inf) >= s.begun:
                 yield _broken("generations", s, "began before the member's generation before had ended")
+            if s.member_end > (limit := _at(story, s.begun).steps):
+                yield _broken("budget", s, f"trains its member to {s.member_end} of {limit} steps")
             done = s.member_end if s.ended is not None else done
-        if done > spec.steps and all(s.ended is not None for s in life):
-            yield Violation(law="budget", subject=f"member {member}", text=f"trained {done} of {spec.steps} steps")
         retired = isinstance(life[-1].outcome, Failed)
-        if finished and member < spec.population and done != spec.steps and not retired:
+        if finished and member < spec.population and done < spec.steps and not retired:
             yield Violation(law="budget", subject=f"member {member}", text=f"trained {done} of {spec.steps} steps")
     if finished and (missing := set(range(spec.population)) - set(lives)):
         yield Violation(law="budget", subject="run", text=f"members {sorted(missing)} have never trained")
@@ -220,7 +222,7 @@ def _check_decisions(
     damaged = [s for s in segments if s.damaged is not None]
     place, population, chapter = 0, None, None
     for s in sorted(segments, key=lambda s: (s.snapshot, s.begun)):
-        now = next(c for c in reversed(story) if c.after < s.begun)
+        now = _at(story, s.begun)
         spec = now.spec
         if spec is None:
             continue
@@ -239,8 +241,32 @@ def _check_decisions(
         known = [d.as_of(s.snapshot) for d in damaged if population.sequence < (d.damaged or 0) <= s.snapshot]
         population = population.with_ended([e.as_of(s.snapshot) for e in seen], s.snapshot).with_damaged(known)
         place = upto
-        view = population.at_generation(s.generation - 1, _joined(s, ended, story)) if spec.synchronous else population
+        population = replace(population, forest={})  # one that grew would be copied at every decision
+        view = replace(population, forest=_Then(forest, s.snapshot))
+        if spec.synchronous:
+            view = view.at_generation(s.generation - 1, _joined(s, ended, story))
         yield from _check_decision(s, view, spec)
+
+
+@final
+class _Then(Mapping[SegmentId, Segment]):
+    """The ended segments as decisions on a snapshot saw them."""
+
+    def __init__(self, forest: Mapping[SegmentId, Segment], sequence: int) -> None:
+        self._forest = forest
+        self._sequence = sequence
+
+    def __getitem__(self, id: SegmentId) -> Segment:
+        segment = self._forest[id]
+        if segment.ended is None or segment.ended > self._sequence:
+            raise KeyError(id)
+        return segment.as_of(self._sequence)
+
+    def __iter__(self) -> Iterator[SegmentId]:
+        return (id for id in self._forest if id in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def _check_decision(s: Segment, population: Population, spec: RunSpec) -> Iterator[Violation]:
@@ -260,6 +286,11 @@ def _check_decision(s: Segment, population: Population, spec: RunSpec) -> Iterat
     logged = (s.parent, s.donor, dict(s.hyperparameters))
     if derived != logged:
         yield _broken("decision", s, f"logged {logged}, but its snapshot and key give {derived}")
+
+
+def _at(story: Sequence[Chapter], sequence: int) -> Chapter:
+    """Returns the chapter that an event belongs to."""
+    return next(chapter for chapter in reversed(story) if chapter.after < sequence)
 
 
 def _joined(segment: Segment, ended: Sequence[Segment], story: Sequence[Chapter]) -> int:

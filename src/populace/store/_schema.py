@@ -27,29 +27,29 @@ run = Table(
     Column("schema", Integer, nullable=False),
     Column("spec", Text, nullable=False),
     Column("status", String(16), nullable=False),
-    Column("message", Text, nullable=False, default=""),
-    Column("command", String(16), nullable=False, default=""),
+    Column("message", Text, nullable=False),
+    Column("command", String(16), nullable=False),
     Column("best_member", Integer),
     Column("best_generation", Integer),
     Column("best_better", Float),  # oriented: larger is better
-    Column("num_segments", Integer, nullable=False, default=0),
-    Column("swept", Integer, nullable=False, default=0),  # see Transaction.collect
+    Column("num_segments", Integer, nullable=False),
+    Column("swept", Integer, nullable=False),  # see Transaction.collect
 )
 
 member = Table(
     "member",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("epoch", Integer, nullable=False, default=0),
+    Column("id", Integer, primary_key=True),
+    Column("epoch", Integer, nullable=False),
     Column("worker", String(64)),
     Column("lease_until", Float),
     Column("boot", String(64)),
-    Column("steps", Integer, nullable=False, default=0),
-    Column("generation", Integer, nullable=False, default=0),  # of the running or next segment
-    Column("running", Boolean, nullable=False, default=False),
-    Column("failures", Integer, nullable=False, default=0),
-    Column("retired", Boolean, nullable=False, default=False),
-    Column("joined", Integer, nullable=False, default=0),
+    Column("steps", Integer, nullable=False),
+    Column("generation", Integer, nullable=False),  # of the running or next segment
+    Column("running", Boolean, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("retired", Boolean, nullable=False),
+    Column("joined", Integer, nullable=False),
 )
 
 segment = Table(
@@ -72,13 +72,13 @@ segment = Table(
     Column("status", String(16), nullable=False),
     Column("score", Float),
     Column("reason", Text),
-    Column("evaluations", Text, nullable=False, default="[]"),
+    Column("evaluations", Text, nullable=False),
     Column("checkpoint", String(64)),
-    Column("checkpoint_bytes", Integer, nullable=False, default=0),
-    Column("checkpoint_kept", Boolean, nullable=False, default=False),
-    Column("asked", Boolean, nullable=False, default=False),
+    Column("checkpoint_bytes", Integer, nullable=False),
+    Column("checkpoint_kept", Boolean, nullable=False),
+    Column("asked", Boolean, nullable=False),
     Column("damaged", Integer),
-    Column("parent_damaged", Boolean, nullable=False, default=False),
+    Column("parent_damaged", Boolean, nullable=False),
     Column("fallback_member", Integer),
     Column("fallback_generation", Integer),
     Column("worker", String(64), nullable=False),
@@ -115,8 +115,8 @@ event = Table(
     Column("kind", String(16), nullable=False),
     Column("member", Integer),
     Column("generation", Integer),
-    Column("epoch", Integer, nullable=False, default=0),
-    Column("worker", String(64), nullable=False, default=""),
+    Column("epoch", Integer, nullable=False),
+    Column("worker", String(64), nullable=False),
     Column("at", Float, nullable=False),
-    Column("detail", Text, nullable=False, default="{}"),
+    Column("detail", Text, nullable=False),
 )

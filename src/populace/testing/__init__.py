@@ -1,5 +1,6 @@
 """For tests: the laws that implementations of populace's protocols must obey."""
 
+from populace.testing._between import Between, PastLog
 from populace.testing._checkpoints import CheckpointStoreConformance
 from populace.testing._clock import FakeClock
 from populace.testing._full import FillableCheckpoints, FillableStore
@@ -21,6 +22,7 @@ from populace.testing._toys import (
 __all__ = [
     "BOWL_SPACE",
     "MUTATIONS",
+    "Between",
     "Bowl",
     "CheckpointStoreConformance",
     "DivergingBowl",
@@ -30,6 +32,7 @@ __all__ = [
     "FillableStore",
     "NoisyBowl",
     "Order",
+    "PastLog",
     "Problem",
     "Simulation",
     "StoreConformance",

@@ -61,6 +61,7 @@ class Observer:
         self.hopeless = self.nothing_finite = False
         self.processes: dict[str, Process] = {}
         self.spec = spec
+        self.most_steps = spec.steps
         self._truth = Truth(toy, spec)
         self.disk = disk
         self._lease_s = lease_s
@@ -84,6 +85,7 @@ class Observer:
     def opened(self, spec: RunSpec) -> None:
         """Notes that a session began: all claims are free."""
         self.spec = spec
+        self.most_steps = max(self.most_steps, spec.steps)
         self.stopping = False
         for member in self.members.values():
             member.holder = None

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import final
 
 from populace.core import PBT, Compare, Guard, Mode, Policy, RandomSearch, RunSpec
-from populace.core.exploit import BinaryTournament, ExploitStrategy, Truncation
+from populace.core.exploit import BinaryTournament, ExploitStrategy, Truncation, TTest
 from populace.core.explore import ExploreStrategy, Mixture, NoExplore, Perturb, Resample
 from populace.space import IntUniform, LogUniform, Space
 from populace.testing.simulator._toy import Toy
@@ -108,11 +108,11 @@ class Plan:
             synchronous=rng.random() < 0.35,
             max_failures=rng.choice((0, 1, 3, 3, 3)),
         )
-        grows = rng.random() < 0.2
+        change = rng.choice((1, 1, -1, 0, 0, 0, 0, 0, 0, 0))
         later = replace(
             spec,
-            population=population + (grows and rng.randrange(2)),
-            steps=steps + (grows and rng.randrange(3)),
+            population=max(1, population + change * rng.randrange(2)),
+            steps=max(1, steps + change * rng.randrange(3)),
         )
         toy = Toy(
             seed=seed,
@@ -145,7 +145,9 @@ class Plan:
 def _policy(rng: random.Random) -> Policy:
     if rng.random() < 0.08:
         return RandomSearch()
-    exploit: ExploitStrategy = rng.choice((Truncation(0.25), Truncation(0.5), BinaryTournament()))
+    exploit: ExploitStrategy = rng.choice(
+        (Truncation(0.25), Truncation(0.5), BinaryTournament(), TTest(alpha=0.4, window=3))
+    )
     explore: ExploreStrategy = rng.choice((Perturb(), Perturb((0.1, 10.0)), Resample(), Mixture(), NoExplore()))
     return PBT(
         exploit=exploit,
