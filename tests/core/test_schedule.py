@@ -137,3 +137,10 @@ def test_schedule_of_an_ancestry_leaves_out_what_was_not_trained_or_not_in_force
     assert Schedule.of([adam], space, None).metric is None
     assert schedule(0) == {"kind": "adam"}
     assert (len(schedule), schedule.seed, schedule.pieces[0].member) == (1, 7, 1)
+
+
+@pytest.mark.parametrize("pieces", [[Piece(start_step=0, end_step=1, hyperparameters={})], ({"start_step": 0},), None])
+def test_what_is_no_tuple_of_pieces_is_refused(pieces: object) -> None:
+    """A schedule written by hand: the mistake is told where it was made, and not at its first step."""
+    with pytest.raises(UsageError, match=r"`pieces` must be a tuple of Piece\(...\), but got .*: write \(piece, ...\)"):
+        Schedule(pieces)

@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy.sql.base import Executable
 
-from populace._errors import RunBusy, RunExists, StaleClaim, StoreError, UnknownRun
+from populace._errors import DiskFull, RunBusy, RunExists, StaleClaim, StoreError, UnknownRun
 from populace.core import Finite, SegmentId
 from populace.store import Claim, RunLock, RunStatus, SqliteStore, _queries
 from populace.store._database import _compiled
 from populace.store._filesystem import refuse_network
-from populace.store._lock import FileQueue
+from populace.store._lock import FileQueue, _drop
 from populace.testing._store_calls import begin, claim_of, ending_of, publish, spec_of, train
 
 FILE = "store.sqlite"
@@ -185,6 +185,34 @@ def test_another_users_running_run_is_seen_as_it_is(public_store):
     writing.close()
 
 
+def test_reader_who_may_not_write_sees_what_was_published_between_two_looks(store, tmp_path, monkeypatch):
+    """A colleague follows a run on a shared disk, whose worker opens and closes its file meanwhile."""
+    store.close()
+    other = SqliteStore(tmp_path)
+    for num_segments in range(3):
+        with monkeypatch.context() as shut:
+            shut.setattr(os, "access", lambda *_: False)
+            assert other.state().num_segments == num_segments
+        train(store, 1)
+        store.close()
+    other.close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_disk_without_room_for_the_lock_is_full(store, monkeypatch, number):
+    """A worker starts on a disk that is full to the last file: it waits for space, as in every other write."""
+    store.close()
+
+    def refuse(*_):
+        raise OSError(number, "refused")
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "open", refuse)
+        with pytest.raises(DiskFull, match=r"failed \(refused\): free space, then resume the run"):
+            store.claim("ann")
+    assert claim_of(store).epoch == 1
+
+
 MOUNTS = r"""
 /dev/sda1 / ext4 rw 0 0
 server:/home /home nfs4 rw 0 0
@@ -286,6 +314,24 @@ def test_run_is_free_once_its_process_is_gone_though_a_child_lives(tmp_path):
     os.close(writing)
     os.waitpid(child, 0)
     os.close(reading)
+
+
+def test_forked_child_leaves_the_run_and_its_own_files_alone(tmp_path):
+    """A data loader leaves the `with` block that it was forked in, while its parent trains on."""
+    lock = RunLock(tmp_path)
+    lock.__enter__()
+    held = os.dup(lock._fd)  # the parent's
+    _drop()  # what a fork calls in the child
+    own = os.open(tmp_path / "own", os.O_RDWR | os.O_CREAT)
+    assert own == lock._fd, "the system gives the lowest number that is free"
+    lock.__exit__(None, None, None)
+    os.write(own, b"still open")
+    with pytest.raises(RunBusy), RunLock(tmp_path):
+        pass
+    os.close(own)
+    os.close(held)
+    with RunLock(tmp_path):
+        pass
 
 
 def test_run_that_cannot_be_marked_is_named(tmp_path):

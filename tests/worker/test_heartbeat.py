@@ -153,6 +153,26 @@ def test_store_that_cannot_be_opened_is_tried_again_and_opened_once() -> None:
     assert log.closed == 1
 
 
+@pytest.mark.parametrize("error", [StoreError("away"), DiskFull()])
+def test_renewal_that_failed_is_tried_again_sooner(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the store can be written again, the lease may have run out."""
+    log = Renewals(lambda: None, _fails(error), _fails(error), then=2)
+    heartbeat, waited = Heartbeat(lambda: log.store, 8.0), []
+    wait = heartbeat._stopped.wait
+
+    def pass_time(seconds: float) -> bool:
+        waited.append(seconds)
+        return wait(0)
+
+    monkeypatch.setattr(heartbeat._stopped, "wait", pass_time)
+    with heartbeat:
+        heartbeat.hold(log.old)
+        assert log.done.wait(30)
+    first = waited.index(1.6)
+    assert waited[:first] == [8.0] * first
+    assert waited[first : first + 3] == [1.6, 1.6, 8.0]
+
+
 def test_error_of_a_bug_is_not_swallowed() -> None:
     """A heart that stops must be seen: the process's hook for threads is told."""
     told = []

@@ -53,24 +53,21 @@ class View:
             return
         forest, start = dict(self._population.forest), len(self._population.forest)
 
-        def get(id: SegmentId) -> Segment | None:
+        def get(id: SegmentId) -> Segment:
             if id not in forest:
                 found = self._store.segment(id)
-                if found is None:
-                    return None
+                assert found is not None, "an ancestor is in the log"
                 forest[id] = found.as_of(self._population.sequence)
             return forest[id]
 
         known = [s for s in self._population.latest if s is not None]
         if self._spec.synchronous:
-            back = (get(lockstep_id(s, newest.generation, joined)) for s in known)
-            known = [s for s in back if s is not None]
+            known = [get(lockstep_id(s, newest.generation, joined)) for s in known]
         if policy.memory or policy.needs_history:
             least = min((s.end_step for s in known), default=0)
             for segment in known:
-                walker: Segment | None = segment
-                seen = 0
-                while walker is not None and walker.parent is not None:
+                walker, seen = segment, 0
+                while walker.parent is not None:
                     seen += len(walker.evaluations)
                     if seen >= policy.memory and not (policy.needs_history and walker.end_step > least):
                         break
