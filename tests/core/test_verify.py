@@ -89,6 +89,7 @@ SPEC = _spec()
 LOG = _log(SPEC)
 CLONE = next(s for s in LOG.values() if s.donor is not None)
 """A segment begun by an exploit."""
+CLONE_BEFORE = SegmentId(CLONE.member, CLONE.generation - 1)
 PLAIN = next(s for s in LOG.values() if s.generation == 2 and s.donor is None)
 """A segment that trained on from its own member's."""
 LAST = LOG[SegmentId(0, INTERVALS - 1)]
@@ -476,6 +477,8 @@ UNKNOWN = f"was given up for {LOST.id}, whose checkpoint was not known as damage
             ],
         ),
         ([replace(LOG[CLONE.donor], damaged=CLONE.begun)], []),
+        # Hyperparameters alone were copied: no damage reaches them.
+        ([replace(LOG[CLONE.donor], damaged=CLONE.begun - 1), replace(CLONE, parent=CLONE_BEFORE)], []),
     ],
 )
 def test_damage_is_known_before_it_counts_and_leads_to_the_last_good_ancestor(changed, lines) -> None:

@@ -170,7 +170,7 @@ def _check_outcomes(segments: Sequence[Segment]) -> Iterator[Violation]:
 def _check_damage(segments: Sequence[Segment], forest: Mapping[SegmentId, Segment]) -> Iterator[Violation]:
     """Whoever could not load its parent goes on from its last good ancestor; nobody copies what is known as damaged."""
     for s in segments:
-        donor = None if s.donor is None else forest.get(s.donor)
+        donor = None if s.donor is None or s.donor != s.parent else forest.get(s.donor)  # else no weights were copied
         if donor is not None and donor.damaged is not None and donor.damaged < s.begun:
             yield _broken("damage", s, f"copied {donor.id}, whose checkpoint was known as damaged at {donor.damaged}")
         if s.ended is None or not s.parent_damaged:

@@ -97,8 +97,10 @@ class GatedStore(Store):
         return verdict
 
     def fall_back(self, claim: Claim, reason: str) -> FellBack:
-        stored = self._store.referenced()
-        answer = self._write("fall back", lambda: self._store.fall_back(claim, reason))
+        # What is stored counts as it is when the store acts: others may take turns before that.
+        stored, answer = self._write(
+            "fall back", lambda: (self._store.referenced(), self._store.fall_back(claim, reason))
+        )
         judge_fallback(self._notes, claim, answer.segment, reason, stored)
         judge_retention(self._notes, self._store.referenced())
         self._told("fall back")

@@ -230,7 +230,7 @@ class Observer:
     def _check_source(self, segment: Segment, newest: Segment | None) -> None:
         """Judges what a segment starts from: nothing that is known as damaged, and what its member fell back to."""
         subject = f"segment {segment.id}"
-        if segment.donor in self.damaged:
+        if segment.donor in self.damaged and segment.donor == segment.parent:
             self.violate("damage", subject, f"copies {segment.donor}, which is known as damaged")
         if newest is None or newest.id not in self.fallbacks:
             return
