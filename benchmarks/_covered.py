@@ -37,8 +37,8 @@ class Covered:
         """Whether nothing was missed."""
         return self.share == 100.0 and not self.failed
 
-    def reach(self, path: str, lines: range) -> tuple[list[str], float]:
-        """Returns the tests of these lines, quickest first, and what they take together in seconds.
+    def reach(self, path: str, lines: range) -> list[str]:
+        """Returns the tests of these lines: first those of the file's room, quickest first.
 
         Lines that run at import are everybody's who enters the file; where nobody does, the whole room's.
         """
@@ -53,7 +53,7 @@ class Covered:
             if self.durations[test] <= _SLOWEST_TEST_S and total_s + self.durations[test] <= _TESTS_S:
                 chosen.append(test)
                 total_s += self.durations[test]
-        return chosen, total_s
+        return chosen
 
 
 def cover(root: Path, paths: Sequence[str], tests: Sequence[str]) -> Covered:

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ class Chosen:
     """Tests that failed."""
     before_each: Callable[[str], None] = lambda _: None
     """What is told the name of each test."""
+    limits_s: Mapping[str, float] = field(default_factory=dict)
+    """Seconds after which a test ends the process: many mistakes make a loop that never ends."""
 
     def pytest_sessionstart(self) -> None:
         from hypothesis import Phase, settings
@@ -63,6 +65,7 @@ class Chosen:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
         self.before_each(item.nodeid)
+        signal.setitimer(signal.ITIMER_REAL, self.limits_s.get(item.nodeid, 0.0))
         began = time.monotonic()
         result = yield
         self.durations[item.nodeid] = time.monotonic() - began

@@ -102,35 +102,36 @@ def _judge(root: Path, paths: Sequence[str], covered: Covered, sample: int, seed
             if mutant.name in equivalent:
                 yield Verdict(path=path, name=mutant.name, fate="equivalent")
                 continue
-            tests, expected_s = covered.reach(path, mutant.lines)
-            if place == 0 and not _passes(root, tests, expected_s):
+            tests = covered.reach(path, mutant.lines)
+            if place == 0 and not _passes(root, tests, covered.durations):
                 raise SystemExit(f"benchmarks: the tests of {path} fail without a mistake: run ./do test")
-            survives = _survives(root, mutant, tests, expected_s)
+            survives = _survives(root, mutant, tests, covered.durations)
             if survives:
                 print(f"survived: line {mutant.lines.start} of {mutant.name}", flush=True)
             yield Verdict(path=path, name=mutant.name, fate="survived" if survives else "killed")
 
 
-def _survives(root: Path, mutant: Mutant, tests: Sequence[str], expected_s: float) -> bool:
+def _survives(root: Path, mutant: Mutant, tests: Sequence[str], durations: Mapping[str, float]) -> bool:
     """Whether all tests pass; a mutant that hangs, dies or takes all memory is killed."""
     original = (root / mutant.path).read_text()
     (root / mutant.path).write_text(mutant.text)
-    passed = _passes(root, tests, expected_s)
+    passed = _passes(root, tests, durations)
     (root / mutant.path).write_text(original)
     return passed
 
 
-def _passes(root: Path, tests: Sequence[str], expected_s: float) -> bool:
+def _passes(root: Path, tests: Sequence[str], durations: Mapping[str, float]) -> bool:
     """Whether all pass; the first folder's go first, since to collect the others takes longer than most verdicts."""
     first = [test for test in tests if test.split("/")[1] == tests[0].split("/")[1]]
-    return all(_all_pass(root, some, expected_s) for some in (first, [t for t in tests if t not in first]))
+    others = [test for test in tests if test not in first]
+    return all(_all_pass(root, some, durations) for some in (first, others) if some)
 
 
-def _all_pass(root: Path, tests: Sequence[str], expected_s: float) -> bool:
+def _all_pass(root: Path, tests: Sequence[str], durations: Mapping[str, float]) -> bool:
     files = list(dict.fromkeys(test.split("::")[0] for test in tests))
-    if not files:
-        return True
-    return in_child(lambda: run_tests(root, files, Chosen(tests), "-x") == 0, 5 * expected_s + 30) is True
+    limits_s = {test: 5 * durations[test] + 10 for test in tests}
+    total_s = 5 * sum(durations[test] for test in tests) + 30
+    return in_child(lambda: run_tests(root, files, Chosen(tests, limits_s=limits_s), "-x") == 0, total_s) is True
 
 
 def _equivalent() -> Mapping[str, str]:

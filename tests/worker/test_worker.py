@@ -57,6 +57,22 @@ def test_one_worker_trains_every_member_to_its_end() -> None:
     assert world.store.claim("other") == Idle(finished=True, stopping=False)
 
 
+def test_member_that_trains_on_loads_nothing() -> None:
+    """With a worker for each member, weights stay in its memory from begin to end."""
+    world = World(population=1)
+    world.worker(checkpoints=Between(MemoryCheckpoints(), get=pytest.fail)).run()
+    assert world.trained == [4]
+
+
+def test_first_members_begin_as_they_were_given() -> None:
+    """What last month's run has found is where this one starts."""
+    world = World(policy=PBT(initial=[{"lr": 0.03}, {"lr": 0.02}]))
+    world.worker().run()
+    first = [s for s in world.store.segments() if s.generation == 0]
+    assert [s.hyperparameters["lr"] for s in first if s.member < 2] == [0.03, 0.02]
+    assert [s.why["rule"] for s in first] == ["given", "given", "start"]
+
+
 def test_worker_that_is_to_stop_claims_nothing() -> None:
     """Ctrl-C before the first step must not begin one."""
     world = World()

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, final
 
+from populace.checkpoints import CheckpointStore
 from populace.core import Segment, SegmentId
 from populace.store import Changes, Store
 
 
 @final
 class Between:
-    """A store in whose calls something happens first.
+    """A store, of a log or of checkpoints, in whose calls something happens first.
 
     Args:
         store: The store.
         first: By method: called with its positional arguments before it; what it raises, the method raises.
     """
 
-    def __init__(self, store: Store, **first: Callable[..., object]) -> None:
+    def __init__(self, store: Store | CheckpointStore, **first: Callable[..., object]) -> None:
         self._store = store
         self._first = first
 

@@ -57,8 +57,8 @@ def _last_interval_too_long(right: Wrong, self: Any, claim: Claim) -> Any:
 
 
 @_bugs.add("old-view", "Decisions are taken from an old view under a new number.", "worker._view:View.after")
-def _old_view(right: Wrong, self: Any, newest: Any) -> Any:
-    population = right(self, newest)
+def _old_view(right: Wrong, self: Any, newest: Any, joined: int) -> Any:
+    population = right(self, newest, joined)
     own = [replace(s, evaluations=()) if s is not None and s.member != newest.member else s for s in population.latest]
     stale = [s for s in own if s is not None and (s.member == newest.member or s.generation % 2 == 0)]
     empty = type(population).empty(
