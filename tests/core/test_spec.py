@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -242,3 +243,9 @@ def test_impossible_settings_are_refused(changes: dict[str, object], message: st
     """A mistake is met at the first line, not after an hour of training."""
     with pytest.raises(UsageError, match=re.escape(message)):
         replace(_spec(), **changes)
+
+
+def test_function_without_a_name_is_told_by_its_kind() -> None:
+    """An explore function whose arguments were filled in with `functools.partial` has no name of its own."""
+    written = policy_to_json(PBT(explore=partial(lambda hyperparameters, space, key: hyperparameters)))
+    assert written["explore"] == {"kind": "function", "name": "partial", "source": None}

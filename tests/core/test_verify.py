@@ -26,6 +26,7 @@ from populace.core import (
     last_good,
     verify_log,
 )
+from populace.core._verify import _Then
 from populace.core.exploit import BinaryTournament, Truncation
 from populace.core.explore import Resample
 from populace.space import Hyperparameters, Key, Space, Uniform
@@ -485,3 +486,14 @@ def test_damage_is_known_before_it_counts_and_leads_to_the_last_good_ancestor(ch
     """A member must not go back further than it has to, nor for damage that nobody had found."""
     found = [line for line in _verify(_with(*changed), SPEC) if line.startswith("damage")]
     assert [line for line in found if not lines or line.startswith(lines[0][: lines[0].index(": ", 8)])] == lines
+
+
+@given(st.integers(0, 40))
+def test_view_of_then_holds_what_had_ended_then(sequence: int) -> None:
+    """A decision is derived again from what its worker could see, and from nothing that came later."""
+    log = _log(_spec())
+    then = _Then(log, sequence)
+    ended = [s.id for s in log.values() if s.ended is not None and s.ended <= sequence]
+    assert sorted(then) == sorted(ended)
+    assert len(then) == len(ended)
+    assert all((s.id in then) == (s.id in ended) for s in log.values())

@@ -198,5 +198,5 @@ def test_verification_finds_a_wrong_fallback(tmp_path):
     assert "damage" in laws(replace(failed, fallback=SegmentId(2, 0)))
     assert "damage" in laws(replace(lost, damaged=None))
     assert "decision" in laws(replace(failed, parent_damaged=False, fallback=None))
-    copied = replace(rows[SegmentId(0, 5)], donor=lost.id)
+    copied = replace(rows[SegmentId(0, 5)], parent=lost.id, donor=lost.id)
     assert "damage" in laws(copied)

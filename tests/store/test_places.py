@@ -10,8 +10,10 @@ import pytest
 
 from populace._errors import StoreError
 from populace.core import Mode, Status
-from populace.store import RunStatus
+from populace.store import HostClock, Idle, MemoryStore, RunStatus, SqliteStore
 from populace.store._filesystem import file_system, has_room, refuse_network
+from populace.testing import FakeClock
+from populace.testing._store_calls import claim_of, spec_of
 
 NETWORK = [
     *("nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "afs", "9p"),
@@ -60,6 +62,26 @@ def test_room_is_lacking_only_where_the_system_says_so(tmp_path, monkeypatch, nu
     assert has_room(tmp_path)
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     assert has_room(tmp_path) is room
+
+
+@pytest.mark.skipif(not Path("/proc/sys/kernel/random/boot_id").exists(), reason="the host names its boots elsewhere")
+def test_boot_of_the_host_has_its_name() -> None:
+    """Leases from before a power cut are dated on another clock, and only the name tells."""
+    assert HostClock().boot() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_lease_lasts_a_minute_unless_told_otherwise(tmp_path: Path, kind: str) -> None:
+    """A worker renews four times in a lease: a shorter one would keep the store busy, a longer one members waiting."""
+    clock = FakeClock()
+    store = MemoryStore(clock=clock) if kind == "memory" else SqliteStore(tmp_path, clock=clock)
+    store.create(spec_of(population=1))
+    claim_of(store)
+    clock.advance(60.0)
+    assert isinstance(store.claim("bob"), Idle)
+    clock.advance(0.5)
+    claim_of(store, "bob")
+    store.close()
 
 
 def test_words_in_a_log_are_those_of_every_version() -> None:

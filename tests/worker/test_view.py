@@ -22,7 +22,11 @@ POLICIES = [
     PBT(),
     PBT(exploit=BinaryTournament()),
     PBT(exploit=Truncation(0.5), compare="equal progress"),
-    *([PBT(exploit=TTest(alpha=0.4, window=3))] if importlib.util.find_spec("scipy") else []),
+    *(
+        [PBT(exploit=TTest(alpha=0.4, window=3), compare=compare) for compare in ("latest", "equal progress")]
+        if importlib.util.find_spec("scipy")
+        else []
+    ),
 ]
 
 
@@ -99,6 +103,17 @@ def test_window_is_loaded_no_further_back_than_it_reaches() -> None:
         assert len(population.window(segment, 3)) == 3
 
 
+def test_window_reaches_back_from_equal_progress() -> None:
+    """A member that is behind is compared with what another had then, and with its record up to then."""
+    pytest.importorskip("scipy")
+    spec, log = _log(PBT(exploit=TTest(window=3), compare="equal progress"), 1, False, size=2)
+    behind = PastLog({id: s for id, s in log.whole.items() if id.member == 1 or id.generation <= 3})
+    behind.now = max(s.ended for s in behind.whole.values())
+    newest = behind.whole[SegmentId(0, 3)]
+    then = View(behind, spec).after(newest).at_progress(newest.end_step)
+    assert len(then.window(then.latest[1], 3)) == 3
+
+
 def test_history_is_loaded_no_further_back_than_the_youngest_member() -> None:
     """Equal progress looks back to the member that has trained least, and not to the start."""
     spec, log = _log(PBT(compare="equal progress"), 1, False, size=2)
@@ -107,17 +122,23 @@ def test_history_is_loaded_no_further_back_than_the_youngest_member() -> None:
     assert log.asked == []
 
 
-def test_old_segments_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A long run must not fill the worker's memory."""
-    monkeypatch.setattr(view_module, "_SPARE", 2)
-    spec, log = _log(PBT(), 1, False, size=2)
+@pytest.mark.parametrize(("window", "spare"), [(0, 2), (3, -22)])
+def test_old_segments_are_forgotten_when_there_are_too_many(
+    monkeypatch: pytest.MonkeyPatch, window: int, spare: int
+) -> None:
+    """A long run must not fill the worker's memory, nor load a window again at every look."""
+    monkeypatch.setattr(view_module, "_SPARE", spare)
+    if window:
+        pytest.importorskip("scipy")
+    exploit = TTest(window=window) if window else Truncation()
+    spec, log = _log(PBT(exploit=exploit), 1, False, size=2)
     view, most = View(log, spec), 0
     for segment in sorted((s for s in log.whole.values() if s.generation), key=lambda s: s.begun):
         log.now = segment.snapshot
         population = view.after(log.whole[SegmentId(segment.member, segment.generation - 1)])
         most = max(most, len(population.forest))
         assert set(population.forest) >= {s.id for s in population.latest if s is not None}
-    assert most == 4 * 2 + 2
+    assert most == 4 * 2 * (1 + window) + spare
 
 
 def test_fallback_is_loaded_where_it_was_dropped_from_the_view() -> None:

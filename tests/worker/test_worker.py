@@ -8,12 +8,14 @@ import pytest
 
 from populace._errors import DonorGone, RunFailed, StaleClaim
 from populace.checkpoints import MemoryCheckpoints
-from populace.core import PBT, RunSpec
+from populace.core import PBT, RunSpec, SegmentId
 from populace.core.exploit import Truncation
 from populace.space import Space
 from populace.store import Claim, Idle, MemoryStore
-from populace.testing import BOWL_SPACE, Between, Bowl, FailingBowl, FakeClock
+from populace.testing import BOWL_SPACE, Between, Bowl, FailingBowl, FakeClock, ToyError
+from populace.testing._store_calls import begin
 from populace.worker import Loop, Trainable
+from populace.worker import _view as view_module
 from populace.worker._loops import loop_of
 from populace.worker._worker import Worker
 
@@ -71,6 +73,29 @@ def test_first_members_begin_as_they_were_given() -> None:
     first = [s for s in world.store.segments() if s.generation == 0]
     assert [s.hyperparameters["lr"] for s in first if s.member < 2] == [0.03, 0.02]
     assert [s.why["rule"] for s in first] == ["given", "given", "start"]
+
+
+@pytest.mark.parametrize("synchronous", [False, True])
+def test_segments_that_a_worker_has_seen_are_not_read_again(synchronous: bool) -> None:
+    """Reads of the log are most of what a worker does between two short intervals."""
+    world = World(synchronous=synchronous)
+    asked = []
+    world.worker(store=Between(world.store, segment=asked.append)).run()
+    assert world.trained == [4, 4, 4]
+    assert asked == []
+
+
+def test_reason_of_a_failure_is_the_end_of_what_was_raised() -> None:
+    """A traceback may hold a whole batch of data, and what is wrong stands in its last line."""
+    world, told = World(population=1), []
+
+    def fail(member: object) -> None:
+        raise ToyError("x" * 20_000 + "the end")
+
+    with pytest.raises(RunFailed):
+        world.worker(fail, store=Between(world.store, fail=lambda _, reason: told.append(reason))).run()
+    (reason,) = told
+    assert (len(reason), reason[-8:]) == (9_999, "xthe end")  # 10,000 less the last line's end
 
 
 def test_worker_that_is_to_stop_claims_nothing() -> None:
@@ -146,6 +171,16 @@ def test_failed_member_waits_until_somebody_can_be_copied() -> None:
     assert [s.status.value for s in world.store.segments()].count("failed") >= 1
 
 
+def test_worker_does_not_ask_at_once_for_a_member_that_must_wait() -> None:
+    """Its replacement trains elsewhere, perhaps for hours: to claim it again and again would keep the store busy."""
+    world = World(population=2, max_failures=0)
+    assert isinstance(world.store.claim("other"), Claim)
+    with pytest.raises(RunFailed):
+        world.worker(FailingBowl(above=0.0)).run()
+    assert set(world.pauses) == {0.05}
+    assert LEASE_S <= sum(world.pauses) < LEASE_S + 0.1
+
+
 def test_error_of_every_member_ends_the_run_with_its_traceback() -> None:
     """A bug that hits all must not be retried through the night."""
     world = World(max_failures=0)
@@ -178,3 +213,35 @@ def test_stale_release_hides_no_error() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         world.worker(interrupt, store=Between(world.store, release=stale)).run()
+
+
+class Fading(Trainable):
+    """Gets worse with every step, so that its first checkpoint stays the best and is kept."""
+
+    def init(self, key: object, hp: object) -> dict[str, int]:
+        return {"steps": 0}
+
+    def step(self, key: object, state: dict[str, int], hp: object) -> dict[str, int]:
+        return {"steps": state["steps"] + 1}
+
+    def evaluate(self, key: object, state: dict[str, int]) -> float:
+        return -float(state["steps"])
+
+
+def test_worker_that_was_overtaken_does_not_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A laptop sleeps between claim and decision; meanwhile another took its member and found a damaged checkpoint."""
+    monkeypatch.setattr(view_module, "_SPARE", -(10**9))  # it remembers nothing that it could fall back to
+    world, looks = World(population=1), []
+
+    def overtake(*_: object) -> None:
+        looks.append(len(looks))
+        if len(looks) == 2:
+            world.clock.advance(LEASE_S + 1)
+            theirs = world.store.claim("other")
+            assert isinstance(theirs, Claim)
+            begin(world.store, theirs)
+            fell = world.store.fall_back(theirs, "changed")
+            assert fell.segment.fallback == SegmentId(0, 0)
+
+    world.worker(Fading(), store=Between(world.store, snapshot=overtake)).run()
+    assert world.trained == [4]

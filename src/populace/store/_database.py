@@ -131,7 +131,7 @@ class Database:
             if self._reading is None:
                 self._reads_still = self._is_still
                 mode = "mode=ro&immutable=1" if self._reads_still else "mode=ro"
-                self._reading = _connect(self.path, mode, "query_only=ON")
+                self._reading = _connect(self.path, mode)
             with _transaction(self._reading, "BEGIN"):
                 yield Connection(self._reading)
             if self._reads_still:  # whoever may write can do so between two looks

@@ -74,10 +74,11 @@ class RunLock:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(self._fd, 32).decode() or "another process"
+            number = os.read(self._fd, 32).decode()
+            holder = f"process {number}" if number else "another process"
             _close(self._fd)
             raise RunBusy(
-                f"only one process may train a run, but {self._path.parent.name!r} is being trained by process "
+                f"only one process may train a run, but {self._path.parent.name!r} is being trained by "
                 f"{holder}: wait for it, stop it, or choose another name"
             ) from None
         except OSError:

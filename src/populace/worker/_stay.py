@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import final
 
-from populace._errors import DamagedCheckpoint, DonorGone, RunFailed, StoreError
+from populace._errors import DamagedCheckpoint, DonorGone, RunFailed, StaleClaim, StoreError
 from populace.checkpoints import CheckpointStore, pack
 from populace.core import (
     Decision,
@@ -246,6 +246,9 @@ class Stay(Life):
             )
         generation = newest.generation + 1
         population = self._view.after(newest, claim.joined)
+        stands = population.latest[claim.member]
+        if stands is None or stands.id != newest.id:
+            raise StaleClaim(f"member {claim.member} was taken from worker {claim.worker}: trained by others since")
         if population.num_unknown == 0 and not any(map(math.isfinite, population.better_P)):
             self._check_hope(newest)
         decision = self._decide(population, claim.member, generation)

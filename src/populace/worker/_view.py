@@ -68,8 +68,10 @@ class View:
             for segment in known:
                 walker, seen = segment, 0
                 while walker.parent is not None:
-                    seen += len(walker.evaluations)
-                    if seen >= policy.memory and not (policy.needs_history and walker.end_step > least):
+                    # At equal progress the evaluations count from where everybody has been.
+                    is_later = policy.needs_history and walker.end_step > least
+                    seen += 0 if is_later else len(walker.evaluations)
+                    if seen >= policy.memory and not is_later:
                         break
                     walker = get(walker.parent)
         if len(forest) > start:

@@ -1,0 +1,181 @@
+"""Laws of the file below a log: how it is opened and synced, what its errors mean, and who may lock it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import sqlite3
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from populace._errors import DiskFull, RunBusy, StoreError, UnknownRun
+from populace.store import RunLock, SqliteStore
+from populace.store import _queries as q
+from populace.store._database import Database
+from populace.testing._store_calls import spec_of, train
+
+FILE = "store.sqlite"
+
+
+@pytest.fixture
+def database(tmp_path: Path):
+    store = SqliteStore(tmp_path)
+    store.create(spec_of())
+    store.close()
+    database = Database(tmp_path / FILE)
+    yield database
+    database.close()
+
+
+def _setting(connection, name: str) -> object:
+    return connection._driver.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+@pytest.mark.slow
+@settings(max_examples=20)
+@given(st.lists(st.sampled_from(["durable", "ordered", "close"]), max_size=8))
+def test_writes_are_synced_as_they_were_asked_for(acts) -> None:
+    """What was acknowledged survives a power cut, whatever was written before it and how."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(Path(folder) / FILE)
+        with database.write(create=True) as connection:
+            assert (_setting(connection, "synchronous"), _setting(connection, "journal_mode")) == (2, "wal")
+            assert _setting(connection, "busy_timeout") == 60_000
+        for act in acts:
+            if act == "close":
+                database.close()
+                continue
+            with database.write(durable=act == "durable") as connection:
+                assert _setting(connection, "synchronous") == (2 if act == "durable" else 1)
+        database.close()
+
+
+def test_readers_cannot_write(database: Database) -> None:
+    """A dashboard that reads a run can do no harm to it."""
+    with pytest.raises(StoreError, match="the run's folder must be writable"), database.read() as connection:
+        connection.write(q.COMMAND_RUN, command="stop")
+    with database.read() as connection:
+        assert connection.one(q.RUN)["command"] == ""
+
+
+def test_transaction_that_raises_leaves_nothing_behind(database: Database) -> None:
+    """A worker is interrupted between two statements of one publish."""
+
+    def be_interrupted() -> None:
+        with database.write() as connection:
+            connection.write(q.COMMAND_RUN, command="stop")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        be_interrupted()
+    with database.read() as connection:
+        assert connection.one(q.RUN)["command"] == ""
+
+
+@pytest.mark.parametrize("name", ["a?b", "a#b", "50%", "%41", "a b", "Läufe", "?mode=ro"])
+def test_run_may_lie_in_any_folder(tmp_path: Path, name: str) -> None:
+    """Users name their folders as they like, and SQLite reads marks in a name as its own."""
+    folder = tmp_path / name
+    folder.mkdir()
+    store = SqliteStore(folder)
+    store.create(spec_of())
+    train(store, 1)
+    assert store.state().num_segments == 1
+    store.close()
+    assert {path.name for path in folder.iterdir()} == {FILE, "store.lock"}
+    assert {path.name for path in tmp_path.iterdir()} == {name}
+
+
+def _error(code: int, text: str = "failed") -> sqlite3.Error:
+    error = sqlite3.OperationalError(text)
+    error.sqlite_errorcode = code
+    return error
+
+
+FULL, LATER = sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE
+
+
+@pytest.mark.parametrize("has_room", [False, True])
+@pytest.mark.parametrize(
+    ("code", "when_no_room", "ever"),
+    [
+        (FULL, True, True),
+        (LATER, True, True),
+        (sqlite3.SQLITE_IOERR_WRITE, True, False),
+        (sqlite3.SQLITE_IOERR, True, False),
+        (sqlite3.SQLITE_CANTOPEN, True, False),
+        (sqlite3.SQLITE_CANTOPEN_ISDIR, True, False),
+        (sqlite3.SQLITE_CORRUPT, False, False),
+        (sqlite3.SQLITE_READONLY, False, False),
+    ],
+)
+def test_full_disk_is_told_from_a_broken_one(
+    database: Database, monkeypatch: pytest.MonkeyPatch, code: int, when_no_room: bool, ever: bool, has_room: bool
+) -> None:
+    """A run waits for space and goes on; it would wait for ever for a disk that is broken."""
+
+    def refuse(**_: object) -> None:
+        raise OSError(errno.EDQUOT, "no room")
+
+    if not has_room:
+        monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    with pytest.raises(StoreError, match=r"failed \(failed\): ") as caught, database.write():
+        raise _error(code)
+    is_full = ever if has_room else when_no_room
+    assert isinstance(caught.value, DiskFull) is is_full
+    assert ("free space, then resume the run" in str(caught.value)) is is_full
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("attempt to write a readonly database", "the run's folder must be writable"),
+        ("unable to open database file", "the run's folder must exist and be writable"),
+        ("file is not a database", "restore the run's folder from a copy"),
+        ("database disk image is malformed", "restore the run's folder from a copy"),
+        ("no such column: epoch", "restore the run's folder from a copy"),
+        ("something else", "`populace doctor` checks it"),
+    ],
+)
+def test_every_error_of_the_file_says_what_to_do(database: Database, text: str, remedy: str) -> None:
+    """Nobody should have to know SQLite's words."""
+    with pytest.raises(StoreError, match=rf"store.sqlite failed \({text}\): .*{remedy}"), database.read():
+        raise sqlite3.OperationalError(text)
+
+
+def test_creation_that_was_killed_counts_as_no_run(database: Database) -> None:
+    """Only before the write-ahead log is there a rollback journal: the same command creates the run."""
+    message = f"there is no run {database.path.parent.name!r} in .*`populace ls`"
+    for error in (_error(sqlite3.SQLITE_READONLY_ROLLBACK), sqlite3.OperationalError("no such table: run")):
+        with pytest.raises(UnknownRun, match=message), database.read():
+            raise error
+
+
+def test_locks_are_their_owners_alone(tmp_path: Path) -> None:
+    """Whoever may open a lock may hold it, and the run with it."""
+    store = SqliteStore(tmp_path)
+    store.create(spec_of())
+    with RunLock(tmp_path):
+        modes = [path.stat().st_mode & 0o777 for path in (tmp_path / "store.lock", tmp_path / "run.lock")]
+    assert modes == [0o600, 0o600]
+    store.close()
+
+
+def test_mark_of_a_run_names_its_process_and_nothing_else(tmp_path: Path) -> None:
+    """The process before had a longer number, or has died before it could write one."""
+    (tmp_path / "run.lock").write_text("1" * 40)
+    with RunLock(tmp_path):
+        assert (tmp_path / "run.lock").read_text() == str(os.getpid())
+        with pytest.raises(RunBusy, match=rf"is being trained by process {os.getpid()}: wait"), RunLock(tmp_path):
+            pass
+    (tmp_path / "run.lock").write_text("")
+    held = os.open(tmp_path / "run.lock", os.O_RDWR)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    with pytest.raises(RunBusy, match="is being trained by another process: wait"), RunLock(tmp_path):
+        pass
+    os.close(held)
