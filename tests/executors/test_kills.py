@@ -38,6 +38,9 @@ class Counting(Trainable):
         return 1 - state["w"]
 
 
+STEPS = 96  # long enough for several kills: who watches sees segments ten times a second
+
+
 class Killer(Callback):
     """Kills a worker process after every few segments."""
 
@@ -83,7 +86,7 @@ def killed(tmp_path_factory):
         Counting(folder / "steps"),
         folder,
         population=6,
-        steps=16,
+        steps=STEPS,
         max_failures=20,
         executor=Processes(workers=2),
         callbacks=[killer],
@@ -97,10 +100,10 @@ def test_killed_workers_cost_an_interval_at_most(killed):
     result, killer, steps = killed
     assert killer.num_killed >= 3
     assert result.finished
-    assert result.state.steps == (16,) * 6
+    assert result.state.steps == (STEPS,) * 6
     assert all(isinstance(s.outcome, Finite) for s in result.segments)
     trained = len(steps.read_text().splitlines())
-    assert 6 * 16 <= trained <= 6 * 16 + 2 * killer.num_killed
+    assert 6 * STEPS <= trained <= 6 * STEPS + 2 * killer.num_killed
     assert len(_events(result.directory, EventKind.LOST)) <= killer.num_killed
 
 
