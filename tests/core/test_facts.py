@@ -59,7 +59,7 @@ class AlwaysTake(ExploitStrategy):
 
     memory = 0
 
-    def choose(self, population: Population, member: int, generator: np.random.Generator) -> Keep | Take:
+    def choose(self, population: Population, member: int, key: Key) -> Keep | Take:
         neighbour = (member + 1) % population.size
         return Take(donor=neighbour, why={}) if population.can_donate(neighbour) else Keep(why={})
 

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -38,7 +37,7 @@ from populace.core import (
 )
 from populace.core.exploit import BinaryTournament, ExploitStrategy, Keep, NoExploit, Take, Truncation, TTest
 from populace.core.explore import Mixture, NoExplore, Perturb, Resample
-from populace.space import Choice, IntUniform, LogUniform, Space, Uniform
+from populace.space import Choice, IntUniform, Key, LogUniform, Space, Uniform
 from populace.testing import Problem, population_of, simulate
 
 SPACE = Space.of(
@@ -398,7 +397,7 @@ def _cheat(choose: Callable[[Population, int], int]) -> PBT:
     class Cheat(ExploitStrategy):
         memory = 0
 
-        def choose(self, population: Population, member: int, generator: np.random.Generator) -> Keep | Take:
+        def choose(self, population: Population, member: int, key: Key) -> Keep | Take:
             return Take(donor=choose(population, member), why={})
 
         def donors(self, population: Population, member: int) -> list[int]:

@@ -6,7 +6,6 @@ import math
 import sys
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 pytest.importorskip("scipy")
@@ -15,6 +14,7 @@ from populace._errors import MissingExtra
 from populace.core import PBT, Continue, Evaluation, Exploit, Finite, Mode, Population, decide, decision_key
 from populace.core.exploit import Keep, Take, TTest, welch
 from populace.core.explore import NoExplore
+from populace.space import Key
 from populace.testing import population_of
 
 OWN = [1.0, 1.2, 0.9, 1.1]
@@ -34,7 +34,7 @@ def _measured(*records: list[float] | None, mode: Mode = Mode.MAX) -> Population
 
 
 def _choose(population: Population, member: int = 0, strategy: TTest | None = None) -> Keep | Take:
-    return (strategy or TTest()).choose(population, member, np.random.default_rng(0))
+    return (strategy or TTest()).choose(population, member, Key(0))
 
 
 def test_significantly_better_rival_is_copied_with_its_numbers() -> None:

@@ -174,7 +174,7 @@ BEST = max(LOG.values(), key=lambda s: (s.score, -s.ended))
             _with(replace(LAST, outcome=Failed(reason="boom"), end_step=LAST.start_step)),
             "failure: segment m00/3: failed, so it can have neither steps nor a checkpoint",
         ),
-        (_with(replace(LAST, checkpoint=None)), "checkpoint: segment m00/3: ended without one"),
+        (_with(replace(LAST, checkpoint=None)), "checkpoint: segment m00/3: ended without one, but is said to have it"),
         (
             _with(replace(LAST, outcome=Finite(value=77.0))),
             "score: segment m00/3: score 77.0 is not that of its last evaluation",
@@ -367,7 +367,7 @@ def test_chapter_whose_policy_is_unknown_is_left_out() -> None:
     """Without the user's function its decisions cannot be derived; everything else is checked all the same."""
     wrong = _with(replace(PLAIN, hyperparameters={"x": 0.123}), replace(LAST, checkpoint=None))
     story = [Chapter(after=0, spec=None, population=4, steps=SPEC.steps)]
-    assert _verify(wrong, SPEC, story=story) == ["checkpoint: segment m00/3: ended without one"]
+    assert _verify(wrong, SPEC, story=story) == ["checkpoint: segment m00/3: ended without one, but is said to have it"]
 
 
 def halve(hyperparameters: Hyperparameters, space: Space, key: Key) -> Hyperparameters:

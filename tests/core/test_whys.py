@@ -31,7 +31,7 @@ from populace.core import (
 )
 from populace.core.exploit import BinaryTournament, ExploitStrategy, Keep, NoExploit, Take, Truncation
 from populace.core.explore import NoExplore, Perturb
-from populace.space import LogUniform, Space, Uniform
+from populace.space import Key, LogUniform, Space, Uniform
 from populace.testing import population_of
 
 HALF = PBT(exploit=Truncation(0.5), explore=NoExplore())
@@ -242,8 +242,6 @@ def test_rivals_are_all_others_and_nobody_else(size: int, data: st.DataObject) -
     """A member that is never met can neither be copied nor copy by tournament."""
     member = data.draw(st.integers(0, size - 1))
     population = population_of([0.0] * size)
-    answers = [
-        BinaryTournament().choose(population, member, np.random.default_rng(seed)) for seed in range(30 * (size > 1))
-    ]
+    answers = [BinaryTournament().choose(population, member, Key(seed)) for seed in range(30 * (size > 1))]
     assert {answer.why["rival"] for answer in answers} == (set(range(size)) - {member} if size > 1 else set())
     assert all(isinstance(answer, Keep | Take) for answer in answers)

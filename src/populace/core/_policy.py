@@ -149,7 +149,7 @@ class PBT(Policy):
             why: Why = {"rule": "burn-in", "step": segment.end_step, "until": self.burn_in}
             return Continue(hyperparameters=own, why=why)
         view = population.at_progress(segment.end_step) if self.compare is Compare.EQUAL_PROGRESS else population
-        answer = self.exploit.choose(view, member, key.fold("exploit").generator())
+        answer = self.exploit.choose(view, member, key.fold("exploit"))
         why = {**answer.why, "score": segment.outcome.value}
         if isinstance(answer, Keep):
             return Continue(hyperparameters=own, why=why)
@@ -233,7 +233,7 @@ def decide(population: Population, member: int, policy: Policy, key: Key) -> Dec
     segment = population.latest[member]
     assert segment is not None, "generation 0 is begun by `start`"
     decision = policy.decide(population, segment, key)
-    if isinstance(decision, Start | Continue | Exploit):
+    if isinstance(decision, Start | Continue | Exploit) and decision.hyperparameters is not segment.hyperparameters:
         population.space.check(decision.hyperparameters)
     if isinstance(decision, Exploit):
         donor = population.latest[decision.donor.member]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, final
 
 from populace._errors import UsageError
-from populace.core._score import Finite, Mode, Outcome, Status, status_of
+from populace.core._score import Diverged, Finite, Mode, Outcome, Status, status_of
 from populace.space import Hyperparameters
 
 Why = Mapping[str, object]
@@ -84,7 +84,8 @@ class Segment:
     evaluations: Sequence[Evaluation] = ()
     """All that was measured, in order."""
     checkpoint: str | None = None
-    """SHA-256 digest of its checkpoint."""
+    """SHA-256 digest of its checkpoint; None where its weights were never saved, since the whole population trained on
+    in the memory of one process (`Store.publish_all`)."""
     checkpoint_bytes: int = 0
     """Size of its checkpoint."""
     checkpoint_kept: bool = False
@@ -135,8 +136,9 @@ class Segment:
         return isinstance(self.outcome, Finite) and self.checkpoint_kept
 
     def as_of(self, sequence: int) -> Segment:
-        """Returns the ended segment as decisions saw it then: with its checkpoint, unless that was known as damaged."""
-        if self.checkpoint_kept or self.checkpoint is None or (self.damaged is not None and self.damaged <= sequence):
+        """Returns the ended segment as decisions saw it then: with its weights, unless they were known as damaged."""
+        had_weights = isinstance(self.outcome, Finite | Diverged)
+        if self.checkpoint_kept or not had_weights or (self.damaged is not None and self.damaged <= sequence):
             return self
         return replace(self, damaged=None, checkpoint_kept=True)
 

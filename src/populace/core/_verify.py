@@ -156,8 +156,8 @@ def _check_outcomes(segments: Sequence[Segment]) -> Iterator[Violation]:
             if s.end_step != s.start_step or s.checkpoint is not None:
                 yield _broken("failure", s, "failed, so it can have neither steps nor a checkpoint")
             continue
-        if s.checkpoint is None:
-            yield _broken("checkpoint", s, "ended without one")
+        if s.checkpoint is None and s.checkpoint_kept:
+            yield _broken("checkpoint", s, "ended without one, but is said to have it")
         if isinstance(s.outcome, Finite) and (not s.evaluations or s.evaluations[-1].score != s.outcome.value):
             yield _broken("score", s, f"score {s.outcome.value} is not that of its last evaluation")
         if s.ended <= s.begun:
@@ -211,7 +211,8 @@ def _check_retention(spec: RunSpec, segments: Sequence[Segment]) -> Iterator[Vio
     needed = kept(newest=newest.values(), best=None if best is None else best.id, running=running)
     for s in ended:
         if s.id in needed and not s.checkpoint_kept and s.damaged is None:
-            yield _broken("retention", s, "its checkpoint is still referred to, but was collected")
+            what = "was collected" if s.checkpoint is not None else "was never saved"
+            yield _broken("retention", s, f"its checkpoint is still referred to, but {what}")
 
 
 def _check_decisions(

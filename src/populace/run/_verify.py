@@ -7,7 +7,7 @@ from pathlib import Path
 
 from populace._errors import DamagedCheckpoint
 from populace.checkpoints import LocalCheckpoints
-from populace.core import Policy, RunSpec, Segment, Violation, chapters, verify_log
+from populace.core import Failed, Policy, RunSpec, Segment, Violation, chapters, verify_log
 from populace.executors import CHECKPOINTS
 from populace.store import Event, EventKind, RunStatus, SqliteStore
 
@@ -66,6 +66,7 @@ def _check_events(events: Sequence[Event], segments: Sequence[Segment]) -> Itera
             text = f"event {event.sequence} carries epoch {event.epoch} after {epochs[event.member]}"
             yield Violation(law="fencing", subject=f"member {event.member}", text=text)
         epochs[event.member] = event.epoch
+    unsaved = {e.sequence for e in events if e.detail.get("unsaved")}
     told = {e.sequence: (e.kind, e.member, e.generation) for e in events}
     last = events[-1].sequence if events else 0
     ends = (EventKind.PUBLISHED, EventKind.GIVEN_UP, EventKind.DAMAGED)
@@ -78,6 +79,10 @@ def _check_events(events: Sequence[Event], segments: Sequence[Segment]) -> Itera
             and told.get(s.ended) not in [(k, s.member, s.generation) for k in ends]
         ):
             yield Violation(law="events", subject=f"segment {s.id}", text=f"event {s.ended} does not tell its end")
+        trained = s.ended is not None and not isinstance(s.outcome, Failed)
+        if trained and s.checkpoint is None and s.ended not in unsaved:
+            text = f"ended without one, but event {s.ended} does not say so"
+            yield Violation(law="checkpoint", subject=f"segment {s.id}", text=text)
 
 
 def _check_best(best: Segment | None) -> Iterator[Violation]:
