@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
+import mmap
 import os
 import sqlite3
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,10 +19,13 @@ from hypothesis import strategies as st
 from populace._errors import DiskFull, RunBusy, StoreError, UnknownRun
 from populace.store import RunLock, SqliteStore
 from populace.store import _queries as q
-from populace.store._database import Database
+from populace.store._database import _LOOK, Database
+from populace.store._lock import FileQueue
 from populace.testing._store_calls import spec_of, train
 
 FILE = "store.sqlite"
+# https://sqlite.org/walformat.html: the shared memory begins with its header, twice, and bytes 120 on are locks.
+_SECOND_HEADER, _WRITER_BYTE = 48, 120
 
 
 @pytest.fixture
@@ -154,6 +160,128 @@ def test_creation_that_was_killed_counts_as_no_run(database: Database) -> None:
     for error in (_error(sqlite3.SQLITE_READONLY_ROLLBACK), sqlite3.OperationalError("no such table: run")):
         with pytest.raises(UnknownRun, match=message), database.read():
             raise error
+
+
+class HeldUp:
+    """A connection that finds another process amid a commit when it looks at the file."""
+
+    def __init__(self, driver: sqlite3.Connection, errors: list[sqlite3.Error], looked: Callable[[], None]) -> None:
+        self._driver, self._errors, self._looked = driver, errors, looked
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._driver, name)
+
+    def execute(self, text: str, *parameters: object) -> sqlite3.Cursor:
+        if text == _LOOK:
+            self._looked()
+            if self._errors:
+                raise self._errors.pop(0)
+        return self._driver.execute(text, *parameters)
+
+
+def _hold_up(database: Database, *errors: sqlite3.Error, looked: Callable[[], None] = lambda: None) -> None:
+    with database.read():
+        pass
+    database._reading = HeldUp(database._reading, list(errors), looked)
+
+
+PROTOCOL = _error(sqlite3.SQLITE_PROTOCOL, "locking protocol")
+
+
+@pytest.mark.parametrize("error", [PROTOCOL, _error(sqlite3.SQLITE_BUSY_RECOVERY, "database is locked")])
+def test_reader_waits_in_line_for_who_stopped_amid_a_commit(database: Database, error: sqlite3.Error) -> None:
+    """A worker is frozen for minutes in a commit; when it goes on, so does everybody else."""
+    lock = os.open(database.path.with_suffix(".lock"), os.O_RDWR)
+    is_first: list[bool] = []
+
+    def look() -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            is_first.append(True)
+        else:
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            is_first.append(False)
+
+    _hold_up(database, error, looked=look)
+    with database.read() as connection:
+        assert connection.one(q.RUN)["command"] == ""
+    assert is_first == [False, True]
+    look()
+    assert is_first[2] is False, "a reader leaves the queue at once"
+    os.close(lock)
+
+
+def test_reader_who_may_not_wait_in_line_looks_again_for_a_minute(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A colleague who may only look follows a run whose worker is frozen."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "refused")
+
+    seconds = itertools.count(step=10)
+    monkeypatch.setattr("populace.store._database.time.monotonic", lambda: next(seconds))
+    monkeypatch.setattr("populace.store._database.FileQueue", refuse)
+    looks = itertools.count()
+    _hold_up(database, *[PROTOCOL] * 6, looked=lambda: next(looks))
+    with database.read() as connection:
+        assert connection.one(q.RUN)["command"] == ""
+    assert next(looks) == 7
+    _hold_up(database, *[PROTOCOL] * 8)
+    message = r"failed \(locking protocol\): another process holds the file .*: let it go on, or end it"
+    with pytest.raises(StoreError, match=message), database.read():
+        pass
+
+
+def test_reader_that_waits_in_line_can_be_interrupted(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody must wait with Ctrl-C for a process that is frozen."""
+
+    def interrupt(_: FileQueue) -> None:
+        raise KeyboardInterrupt
+
+    _hold_up(database, PROTOCOL)
+    with monkeypatch.context() as waiting:
+        waiting.setattr(FileQueue, "__enter__", interrupt)
+        with pytest.raises(KeyboardInterrupt), database.read():
+            pass
+    with database.read() as connection:
+        assert connection.one(q.RUN)["command"] == ""
+
+
+@pytest.mark.slow
+def test_commit_that_is_frozen_for_longer_than_sqlite_waits_fails_nobody(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log's shared memory is half written and its writer holds the locks: what a stopped process leaves."""
+    driver = sqlite3.connect(database.path)  # unlike ours it lives through the fork, and the shared memory with it
+    driver.execute("PRAGMA user_version").fetchone()
+    (frozen, freeze), (thawed, thaw) = os.pipe(), os.pipe()
+    enter = FileQueue.__enter__
+    with open(database.path.with_name(f"{FILE}-shm"), "r+b") as file, mmap.mmap(file.fileno(), 0) as shared:
+        child = os.fork()  # a lock of the log's shared memory belongs to a process
+        if child == 0:
+            lock = os.open(database.path.with_suffix(".lock"), os.O_RDWR)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.lockf(file, fcntl.LOCK_EX, 1, _WRITER_BYTE)
+            shared[_SECOND_HEADER] ^= 1
+            os.write(freeze, b"!")
+            os.read(thawed, 1)
+            shared[_SECOND_HEADER] ^= 1
+            os._exit(0)
+        os.read(frozen, 1)
+
+        def wait(queue: FileQueue) -> None:
+            os.write(thaw, b"!")
+            enter(queue)
+
+        monkeypatch.setattr(FileQueue, "__enter__", wait)
+        with database.read() as connection:
+            assert connection.one(q.RUN)["command"] == ""
+        os.waitpid(child, 0)
+    driver.close()
+    for end in (frozen, freeze, thawed, thaw):
+        os.close(end)
 
 
 def test_locks_are_their_owners_alone(tmp_path: Path) -> None:

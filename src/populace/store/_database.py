@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -111,17 +112,17 @@ class Database:
         where the host goes down before the next durable one.
         """
         with self._use, self._translated(must_exist=not create):
-            if self._queue is None:
-                self._queue = FileQueue(self.path.with_suffix(".lock"))
+            queue = self._line()
             if self._writing is None:
-                with self._queue:
+                with queue:
                     self._writing = _connect(self.path, "mode=rwc", "journal_mode=WAL")
                     self._syncs = ""
             syncs = _DURABLE if durable else _ORDERED
             if syncs != self._syncs:
                 self._writing.execute(syncs)
                 self._syncs = syncs
-            with self._queue, _transaction(self._writing, "BEGIN IMMEDIATE"):
+            with queue, _transaction(self._writing):
+                self._writing.execute("BEGIN IMMEDIATE")
                 yield Connection(self._writing)
 
     @contextmanager
@@ -132,11 +133,48 @@ class Database:
                 self._reads_still = self._is_still
                 mode = "mode=ro&immutable=1" if self._reads_still else "mode=ro"
                 self._reading = _connect(self.path, mode)
-            with _transaction(self._reading, "BEGIN"):
+            with _transaction(self._reading):
+                self._look(self._reading)
                 yield Connection(self._reading)
             if self._reads_still:  # whoever may write can do so between two looks
                 self._reading.close()
                 self._reading = None
+
+    def _look(self, driver: sqlite3.Connection) -> None:
+        """Begins a transaction that sees the file as it is now.
+
+        A process that was stopped amid a commit leaves the log's shared memory half written. SQLite looks at it for ten
+        seconds and then gives up. But who commits stands first in the queue, so a reader waits there, like a writer.
+        """
+        until = time.monotonic() + _BUSY_S
+        driver.execute("BEGIN")
+        while True:
+            try:
+                driver.execute(_LOOK).fetchone()
+                return
+            except sqlite3.OperationalError as error:
+                if not _is_held_up(error):
+                    raise
+                queue = self._line_if_allowed()
+                if queue is None and time.monotonic() > until:
+                    raise
+            if queue is not None:
+                with queue:
+                    driver.execute(_LOOK).fetchone()
+                return
+
+    def _line(self) -> FileQueue:
+        """Returns the queue of those who write."""
+        if self._queue is None:
+            self._queue = FileQueue(self.path.with_suffix(".lock"))
+        return self._queue
+
+    def _line_if_allowed(self) -> FileQueue | None:
+        """Returns the queue unless this user may look at the run only."""
+        try:
+            return self._line()
+        except OSError:
+            return None
 
     @property
     def _is_still(self) -> bool:
@@ -199,6 +237,7 @@ class Database:
         return UnknownRun(f"there is no run {run.name!r} in {run.parent}: `populace ls` lists the runs there are")
 
 
+_LOOK = "SELECT 1 FROM sqlite_master LIMIT 1"
 _FAMILY = 0xFF  # the part of an error's code that is common to its kind
 _FREE_SPACE = "free space, then resume the run; nothing that was published is lost"
 _REMEDIES = {
@@ -207,7 +246,14 @@ _REMEDIES = {
     "not a database": "the file is damaged: restore the run's folder from a copy",
     "malformed": "the file is damaged: restore the run's folder from a copy",
     "no such": "the file is damaged: restore the run's folder from a copy",
+    "lock": "another process holds the file and does nothing: let it go on, or end it",
 }
+
+
+def _is_held_up(error: sqlite3.Error) -> bool:
+    """Whether another process was in the midst of something for as long as SQLite waits."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    return code & _FAMILY in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PROTOCOL)
 
 
 def _is_of_a_killed_creation(error: sqlite3.Error) -> bool:
@@ -237,8 +283,7 @@ def _connect(path: Path, mode: str, *pragmas: str) -> sqlite3.Connection:
 
 
 @contextmanager
-def _transaction(driver: sqlite3.Connection, begin: str) -> Iterator[None]:
-    driver.execute(begin)
+def _transaction(driver: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
         driver.execute("COMMIT")
