@@ -22,6 +22,7 @@ from populace.store._protocol import (
     RunState,
     RunStatus,
     Store,
+    Trained,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ __all__ = [
     "RunStatus",
     "SqliteStore",
     "Store",
+    "Trained",
     "file_system",
     "has_room",
     "refuse_network",

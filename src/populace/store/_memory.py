@@ -5,14 +5,14 @@ Written in plain Python and apart from the SQL one, so that each is a check on t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import final
 
 from populace._errors import DonorGone, RunExists, StaleClaim, StoreError, UnknownRun
 from populace.core import Failed, Finite, Outcome, RunSpec, Segment, SegmentId, Why, base_of, kept, last_good
 from populace.store._clock import Clock, HostClock
-from populace.store._memory_rows import Member, Run, logged
+from populace.store._memory_rows import Member, Run, begun, logged, with_ending
 from populace.store._protocol import (
     Changes,
     Claim,
@@ -26,6 +26,7 @@ from populace.store._protocol import (
     Published,
     RunState,
     RunStatus,
+    Trained,
 )
 from populace.store._rules import Standing, claimable, first, hands_over, storable
 
@@ -91,13 +92,11 @@ class MemoryStore:
         chosen = first(free, prefer=prefer)
         if run.stopping or chosen is None:
             return Idle(finished=not standings, stopping=run.stopping)
-        member = run.members[chosen.member]
-        member.epoch += 1
-        self._hold(member, worker)
-        if member.running is not None:
-            member.running = replace(member.running, worker=worker, epoch=member.epoch)
-            run.segments[member.running.id] = member.running
-        return self._claim(member, worker)
+        return self._take(run.members[chosen.member], worker)
+
+    def claim_all(self, worker: str) -> list[Claim]:
+        members = [] if self._run.stopping else [self._run.members[s.member] for s in self._standings()]
+        return [self._take(member, worker) for member in members]
 
     def renew(self, claim: Claim) -> None:
         self._hold(self._fence(claim), claim.worker)
@@ -113,24 +112,7 @@ class MemoryStore:
                 raise DonorGone(
                     f"the checkpoint of segment {draft.parent} was collected since the snapshot: decide again"
                 )
-        segment = Segment(
-            member=member.id,
-            generation=member.generation,
-            parent=draft.parent,
-            donor=draft.donor,
-            start_step=draft.start_step,
-            end_step=draft.start_step + draft.num_steps,
-            member_start=member.steps,
-            hyperparameters=logged(draft.hyperparameters),
-            why=logged(draft.why),
-            snapshot=draft.snapshot,
-            begun=self._log(EventKind.BEGUN, member, claim),
-            worker=claim.worker,
-            epoch=claim.epoch,
-            begun_at=self._clock.wall(),
-        )
-        member.running = self._run.segments[segment.id] = segment
-        return segment
+        return self._begin(member, claim, draft)
 
     def publish(self, claim: Claim, ending: Ending) -> Published:
         run = self._run
@@ -143,19 +125,23 @@ class MemoryStore:
         member = self._fence(claim)
         assert before is not None, "a segment is begun before it is published"
         assert before is member.running, "a segment is ended once"
-        trained = replace(
-            before,
-            evaluations=tuple(replace(e, metrics=dict(e.metrics)) for e in ending.evaluations),
-            checkpoint=ending.checkpoint,
-            checkpoint_bytes=ending.checkpoint_bytes,
-            checkpoint_kept=True,
-        )
-        segment = self._end(EventKind.PUBLISHED, member, trained, ending.outcome, claim)
-        mode = run.spec.mode
-        best = None if run.best is None else run.segments[run.best]
-        if isinstance(segment.outcome, Finite) and (best is None or segment.better(mode) > best.better(mode)):
-            run.best = segment.id
+        segment = self._publish(member, claim, ending)
         return self._hand_over(claim, segment, self._collect())
+
+    def publish_all(self, claims: Sequence[Claim], generations: Sequence[Sequence[Trained]]) -> tuple[str, ...]:
+        by = {claim.member: claim for claim in claims}
+        last = generations[-1][0]
+        held = self._run.segments.get(SegmentId(last.member, last.ending.generation))
+        if held is not None and (held.epoch, held.checkpoint) == (by[last.member].epoch, last.ending.checkpoint):
+            return ()
+        members = {claim.member: self._fence(claim) for claim in claims}
+        for trained in generations:
+            now = len(self._run.events)
+            for one in trained:
+                self._begin(members[one.member], by[one.member], replace(one.draft, snapshot=now))
+            for one in trained:
+                self._publish(members[one.member], by[one.member], one.ending)
+        return self._collect()
 
     def fail(self, claim: Claim, reason: str) -> FailureVerdict:
         member = self._fence(claim)
@@ -280,12 +266,7 @@ class MemoryStore:
     def _standings(self) -> list[Standing]:
         spec = self._run.spec
         return [
-            Standing(
-                member=m.id,
-                generation=m.generation,
-                failures=m.failures,
-                free=self._is_free(m),
-            )
+            Standing(member=m.id, generation=m.generation, failures=m.failures, free=self._is_free(m))
             for m in self._run.members[: spec.population]
             if m.steps < spec.steps and not m.retired
         ]
@@ -295,6 +276,31 @@ class MemoryStore:
 
     def _hold(self, member: Member, worker: str) -> None:
         member.worker, member.boot, member.lease_until = worker, self._clock.boot(), self._clock.now() + self._lease_s
+
+    def _take(self, member: Member, worker: str) -> Claim:
+        member.epoch += 1
+        self._hold(member, worker)
+        if member.running is not None:
+            member.running = replace(member.running, worker=worker, epoch=member.epoch)
+            self._run.segments[member.running.id] = member.running
+        return self._claim(member, worker)
+
+    def _begin(self, member: Member, claim: Claim, draft: Draft) -> Segment:
+        sequence = self._log(EventKind.BEGUN, member, claim)
+        segment = begun(member, claim, draft, sequence, self._clock.wall())
+        member.running = self._run.segments[segment.id] = segment
+        return segment
+
+    def _publish(self, member: Member, claim: Claim, ending: Ending) -> Segment:
+        run, mode = self._run, self._run.spec.mode
+        assert member.running is not None, "a segment is begun before it is published"
+        detail = {"unsaved": True} if ending.checkpoint is None else {}
+        trained = with_ending(member.running, ending)
+        segment = self._end(EventKind.PUBLISHED, member, trained, ending.outcome, claim, **detail)
+        best = None if run.best is None else run.segments[run.best]
+        if isinstance(segment.outcome, Finite) and (best is None or segment.better(mode) > best.better(mode)):
+            run.best = segment.id
+        return segment
 
     def _claim(self, member: Member, worker: str) -> Claim:
         return Claim(

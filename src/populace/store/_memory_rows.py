@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar, final
 
 from populace.core import RunSpec, Segment, SegmentId
-from populace.store._protocol import Event, RunStatus
+from populace.store._protocol import Claim, Draft, Ending, Event, RunStatus
 from populace.store._rows import dumps
 
 T = TypeVar("T")
@@ -53,3 +53,34 @@ def logged(value: Mapping[str, T]) -> dict[str, T]:
     """Returns values as a log gives them back: copies, and refused where they are not strict JSON."""
     copy: dict[str, T] = json.loads(dumps(dict(value)))
     return copy
+
+
+def begun(member: Member, claim: Claim, draft: Draft, sequence: int, at: float) -> Segment:
+    """Returns a member's new segment."""
+    return Segment(
+        member=member.id,
+        generation=member.generation,
+        parent=draft.parent,
+        donor=draft.donor,
+        start_step=draft.start_step,
+        end_step=draft.start_step + draft.num_steps,
+        member_start=member.steps,
+        hyperparameters=logged(draft.hyperparameters),
+        why=logged(draft.why),
+        snapshot=draft.snapshot,
+        begun=sequence,
+        worker=claim.worker,
+        epoch=claim.epoch,
+        begun_at=at,
+    )
+
+
+def with_ending(running: Segment, ending: Ending) -> Segment:
+    """Returns a running segment with what it left behind."""
+    return replace(
+        running,
+        evaluations=tuple(replace(e, metrics=dict(e.metrics)) for e in ending.evaluations),
+        checkpoint=ending.checkpoint,
+        checkpoint_bytes=ending.checkpoint_bytes,
+        checkpoint_kept=ending.checkpoint is not None,
+    )

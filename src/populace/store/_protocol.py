@@ -75,10 +75,23 @@ class Ending:
     """Its score, or why it has none."""
     evaluations: Sequence[Evaluation]
     """All that was measured."""
-    checkpoint: str
-    """Digest of its checkpoint, which is durable already."""
+    checkpoint: str | None
+    """Digest of its checkpoint, which is durable already; None only for `publish_all`: the weights were not saved."""
     checkpoint_bytes: int
     """Its size."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A segment that was begun and ended in the memory of one process."""
+
+    member: int
+    """Whose it is."""
+    draft: Draft
+    """How it began; its `snapshot` is written by the log itself."""
+    ending: Ending
+    """How it ended."""
 
 
 @final
@@ -246,6 +259,20 @@ class Store(Protocol):
 
     def publish(self, claim: Claim, ending: Ending) -> Published:
         """Ends the running segment; keeps the claim unless the member is done or others wait. Raises `StaleClaim`."""
+
+    def claim_all(self, worker: str) -> list[Claim]:
+        """Returns leases on every member that still has steps to train, by member, whoever held them before.
+
+        For a process that alone trains the run; leases are its own to renew only where others could claim.
+        """
+
+    def publish_all(self, claims: Sequence[Claim], generations: Sequence[Sequence[Trained]]) -> tuple[str, ...]:
+        """Writes whole generations, oldest first, of claimed members whose segments are not running, and keeps claims.
+
+        The decisions of a generation were taken from the population at the end of the one before. Of each member's
+        segments, the last must have a checkpoint, and so must the best of all. Returns digests as `collect` does.
+        Repeating a call that went through changes nothing. Raises `StaleClaim`.
+        """
 
     def fail(self, claim: Claim, reason: str) -> FailureVerdict:
         """Counts a failure of the running segment and releases the member. Raises `StaleClaim`."""

@@ -78,6 +78,9 @@ MEMBER = select(member).where(m.id == p("member"))
 MEMBERS = select(member).order_by(m.id)
 """All members."""
 
+UNFINISHED = select(member).where(_unfinished).order_by(m.id)
+"""The members that still have steps to train."""
+
 HELD_BY = select(member).where(m.worker == p("worker")).order_by(m.id)
 """The members that a worker holds."""
 
@@ -242,11 +245,17 @@ NEW_BEST = update(run).values(best_member=p("member"), best_generation=p("genera
 COUNT_SEGMENT = update(run).values(num_segments=run.c.num_segments + 1)
 """Counts an ended segment."""
 
+COUNT_SEGMENTS = update(run).values(num_segments=run.c.num_segments + p("count"))
+"""Counts ended segments."""
+
 SWEPT = update(run).values(swept=p("swept"))
 """Notes up to which generation checkpoints have been swept."""
 
 ADD_EVENT = _insert(event, leave_out=("sequence",))
 """Adds a line to the log."""
+
+ADD_EVENTS = _insert(event)
+"""Adds lines to the log, whose numbers follow on those before."""
 
 SEQUENCE = select(func.coalesce(func.max(event.c.sequence), 0))
 """The newest sequence number."""

@@ -8,7 +8,7 @@ read-only connection and block nobody.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import final
@@ -19,6 +19,7 @@ from populace.store import _queries as q
 from populace.store._clock import Clock, HostClock
 from populace.store._database import Connection, Database, Row
 from populace.store._filesystem import refuse_network
+from populace.store._generations import publish_generations
 from populace.store._protocol import (
     Changes,
     Claim,
@@ -32,6 +33,7 @@ from populace.store._protocol import (
     Published,
     RunState,
     RunStatus,
+    Trained,
 )
 from populace.store._rows import dumps, evaluations_to_text, event_from_row, segment_from_row, segments_from_rows
 from populace.store._rules import storable
@@ -136,19 +138,7 @@ class SqliteStore:
             if prefer is not None and row["id"] != prefer:
                 advance = {"generation": row["generation"], "failures": row["failures"]}
                 row = tx.sql.first(q.PREFERRED, **wanted, prefer=prefer, **advance) or row
-            epoch = row["epoch"] + 1
-            tx.hold(row["id"], epoch, worker)
-            newest = tx.segment(SegmentId(row["id"], row["generation"] - 1)) if row["generation"] else None
-            running = tx.take_up(row, epoch, worker) if row["running"] else None
-            return Claim(
-                member=row["id"],
-                epoch=epoch,
-                worker=worker,
-                steps=row["steps"],
-                newest=None if newest is None else segment_from_row(newest),
-                running=None if running is None else segment_from_row(running),
-                joined=row["joined"],
-            )
+            return self._claimed(tx, row, worker)
 
     def renew(self, claim: Claim) -> None:
         with self._write(durable=False) as tx:
@@ -188,6 +178,22 @@ class SqliteStore:
                 checkpoint_kept=True,
             )
             return tx.hand_over(claim, segment, tx.forget(segment))
+
+    def claim_all(self, worker: str) -> list[Claim]:
+        with self._write(durable=False) as tx:
+            if tx.stopping:
+                return []
+            limits = {"population": tx.limits.population, "steps": tx.limits.steps}
+            return [self._claimed(tx, row, worker) for row in tx.sql.all(q.UNFINISHED, **limits)]
+
+    def publish_all(self, claims: Sequence[Claim], generations: Sequence[Sequence[Trained]]) -> tuple[str, ...]:
+        with self._write() as tx:
+            last = generations[-1][0]
+            held = tx.segment(SegmentId(last.member, last.ending.generation))
+            epoch = next(claim.epoch for claim in claims if claim.member == last.member)
+            if held is not None and (held["epoch"], held["checkpoint"]) == (epoch, last.ending.checkpoint):
+                return ()
+            return publish_generations(tx, claims, generations, self._clock.wall())
 
     def fail(self, claim: Claim, reason: str) -> FailureVerdict:
         with self._write() as tx:
@@ -291,6 +297,22 @@ class SqliteStore:
 
     def close(self) -> None:
         self._database.close()
+
+    def _claimed(self, tx: Transaction, row: Row, worker: str) -> Claim:
+        """Writes a lease on a member and returns it."""
+        epoch = row["epoch"] + 1
+        tx.hold(row["id"], epoch, worker)
+        newest = tx.segment(SegmentId(row["id"], row["generation"] - 1)) if row["generation"] else None
+        running = tx.take_up(row, epoch, worker) if row["running"] else None
+        return Claim(
+            member=row["id"],
+            epoch=epoch,
+            worker=worker,
+            steps=row["steps"],
+            newest=None if newest is None else segment_from_row(newest),
+            running=None if running is None else segment_from_row(running),
+            joined=row["joined"],
+        )
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:

@@ -14,11 +14,12 @@ from populace.store import Clock, Draft, EventKind, Idle, RunStatus, Store
 from populace.testing._clock import FakeClock
 from populace.testing._store_calls import begin, claim_of, ending_of, publish, spec_of, train
 from populace.testing._stores_checkpoints import CheckpointLaws
+from populace.testing._stores_generations import GenerationLaws
 
 LEASE_S = 10.0
 
 
-class StoreConformance(CheckpointLaws):
+class StoreConformance(CheckpointLaws, GenerationLaws):
     """The conformance suite of stores: name a subclass `Test...` and define `make_store` and `reopen`."""
 
     @abstractmethod

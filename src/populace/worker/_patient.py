@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar, final
 
 from populace._errors import DiskFull
@@ -21,6 +21,7 @@ from populace.store import (
     RunState,
     RunStatus,
     Store,
+    Trained,
 )
 from populace.worker._patience import Patience
 
@@ -70,6 +71,12 @@ class PatientStore(Store):
 
     def publish(self, claim: Claim, ending: Ending) -> Published:
         return self._write(lambda: self._store.publish(claim, ending))
+
+    def claim_all(self, worker: str) -> list[Claim]:
+        return self._write(lambda: self._store.claim_all(worker))
+
+    def publish_all(self, claims: Sequence[Claim], generations: Sequence[Sequence[Trained]]) -> tuple[str, ...]:
+        return self._write(lambda: self._store.publish_all(claims, generations))
 
     def fail(self, claim: Claim, reason: str) -> FailureVerdict:
         return self._write(lambda: self._store.fail(claim, reason))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar, final
 
 from populace._errors import DonorGone, StaleClaim, StoreError
@@ -20,6 +20,7 @@ from populace.store import (
     RunState,
     RunStatus,
     Store,
+    Trained,
 )
 from populace.testing.simulator._judge import judge_fallback, judge_retention
 from populace.testing.simulator._plan import Fault
@@ -86,6 +87,12 @@ class GatedStore(Store):
         judge_retention(self._notes, self._store.referenced())
         self._told("publish")
         return answer
+
+    def claim_all(self, worker: str) -> list[Claim]:
+        return self._write("claim_all", lambda: self._store.claim_all(worker), durable=False)
+
+    def publish_all(self, claims: Sequence[Claim], generations: Sequence[Sequence[Trained]]) -> tuple[str, ...]:
+        return self._write("publish_all", lambda: self._store.publish_all(claims, generations))
 
     def fail(self, claim: Claim, reason: str) -> FailureVerdict:
         verdict = self._write("fail", lambda: self._store.fail(claim, reason))
