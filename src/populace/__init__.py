@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Space,
         Uniform,
     )
+    from populace.vectorised import Vectorised
     from populace.worker import Member, Trainable
 
 __version__ = "0.1.0.dev0"
@@ -44,6 +45,7 @@ _HOMES = {
         *("Complement", "Choice", "Ordinal", "Constant", "Key"),
     ),
     "executors": ("Inline", "Processes"),
+    "vectorised": ("Vectorised",),
 }
 _HOME_OF = {name: f"populace.{home}" for home, names in _HOMES.items() for name in names}
 
@@ -77,6 +79,7 @@ __all__ = [
     "Trainable",
     "Truncation",
     "Uniform",
+    "Vectorised",
     "replay",
     "resume",
     "tune",

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from populace._errors import UsageError
 
@@ -65,11 +66,15 @@ class Key:
         """Returns an integer in [0, 2**32): for `torch.manual_seed`, `random_state=` and the like."""
         return int(self._sequence().generate_state(1, np.uint32)[0])
 
+    def words(self) -> npt.NDArray[np.uint32]:
+        """Returns two words of 32 bits: the data of a threefry key."""
+        return self._sequence().generate_state(2, np.uint32).astype(np.uint32, copy=False)
+
     def jax(self) -> jax.Array:
         """Returns this key as a JAX random key of 64 bits, whatever JAX's default generator is (needs JAX)."""
         import jax.random  # the one optional dependency of this room, only when asked for
 
-        return jax.random.wrap_key_data(self._sequence().generate_state(2, np.uint32), impl="threefry2x32")
+        return jax.random.wrap_key_data(self.words(), impl="threefry2x32")
 
     def _sequence(self) -> np.random.SeedSequence:
         return np.random.SeedSequence(self.seed_root, spawn_key=self.path)

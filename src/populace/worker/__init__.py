@@ -1,17 +1,19 @@
 """The worker: one member's life, and the user's loop that drives it."""
 
+from populace.worker._drafts import first_draft, hopeless, next_draft
 from populace.worker._heartbeat import Heartbeat
 from populace.worker._life import Life, Stretch
 from populace.worker._loops import STATE_NAME, Loop, loop_of
-from populace.worker._member import Member
+from populace.worker._member import Member, score_name
 from populace.worker._patience import Patience, Record
 from populace.worker._patient import PatientCheckpoints, PatientStore
 from populace.worker._tracked import restore_into
-from populace.worker._trainable import Trainable
+from populace.worker._trainable import Driven, Trainable
 from populace.worker._worker import Worker
 
 __all__ = [
     "STATE_NAME",
+    "Driven",
     "Heartbeat",
     "Life",
     "Loop",
@@ -23,6 +25,10 @@ __all__ = [
     "Stretch",
     "Trainable",
     "Worker",
+    "first_draft",
+    "hopeless",
     "loop_of",
+    "next_draft",
     "restore_into",
+    "score_name",
 ]

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from populace._errors import UsageError
 from populace.worker._member import Member
-from populace.worker._trainable import Trainable
+from populace.worker._trainable import Driven, Trainable
 
 Loop: TypeAlias = Callable[[Member], object]
 STATE_NAME = "state"
@@ -21,6 +21,8 @@ def loop_of(trainable: Trainable | Loop) -> Loop:
     Raises:
         UsageError: It is neither a `Trainable` nor a function of one argument.
     """
+    if isinstance(trainable, Driven):
+        return trainable.loop()
     if isinstance(trainable, Trainable):
         return lambda member: _train(trainable, member)
     if isinstance(trainable, type):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, SupportsFloat, final
 
@@ -95,6 +95,12 @@ class Member:
         return self._stretch_key("evaluate", self.step)
 
     @property
+    def interval_key(self) -> Key:
+        """The random key of the current interval, for code that derives the keys of its steps itself."""
+        stretch = self._life.stretch
+        return Key(self._life.seed).fold(stretch.member, stretch.generation, "interval")
+
+    @property
     def evaluation_due(self) -> bool:
         """Whether the run wants an evaluation after the current step."""
         stretch = self._life.stretch
@@ -183,24 +189,11 @@ class Member:
             )
         if isinstance(score, Mapping):
             metrics = {str(name): self._number(str(name), value) for name, value in score.items()}
-            value = metrics[self._score_name(metrics)]
+            value = metrics[score_name(self._life.metric, metrics)]
         else:
             value = self._number("score", score)
             metrics = {} if self._life.metric is None else {self._life.metric: value}
         self._evaluations.append(Evaluation(step=self.step + (self._step is not None), score=value, metrics=metrics))
-
-    def _score_name(self, metrics: Mapping[str, float]) -> str:
-        metric = self._life.metric
-        if metric is None and len(metrics) == 1:
-            return next(iter(metrics))
-        if metric is None or metric not in metrics:
-            asked = "metric=None" if metric is None else f"metric={metric!r}"
-            names = ", ".join(metrics) or "none"
-            raise UsageError(
-                f"the run's metric must be among the reported names, but got {asked} and reported {names}: "
-                f"pass metric=... with one of them to tune"
-            )
-        return metric
 
     def _number(self, name: str, value: SupportsFloat) -> float:
         try:
@@ -249,3 +242,21 @@ class Member:
     def _discard(self) -> None:
         for thing in self._tracked.values():
             thing.discard()
+
+
+def score_name(metric: str | None, reported: Collection[str]) -> str:
+    """Returns which of the reported metrics is the score.
+
+    Raises:
+        UsageError: The run's metric is not among them.
+    """
+    if metric is None and len(reported) == 1:
+        return next(iter(reported))
+    if metric is None or metric not in reported:
+        asked = "metric=None" if metric is None else f"metric={metric!r}"
+        names = ", ".join(reported) or "none"
+        raise UsageError(
+            f"the run's metric must be among the reported names, but got {asked} and reported {names}: "
+            f"pass metric=... with one of them to tune"
+        )
+    return metric

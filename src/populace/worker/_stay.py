@@ -30,10 +30,10 @@ from populace.core import (
     decision_key,
     outcome_of,
     parent_of,
-    start,
 )
 from populace.space import Key
 from populace.store import Claim, Draft, Ending, Store
+from populace.worker._drafts import first_draft, hopeless, next_draft
 from populace.worker._life import Life, State, Stretch
 from populace.worker._view import View
 
@@ -234,16 +234,7 @@ class Stay(Life):
         num_steps = min(self._spec.interval, self._spec.steps - claim.steps)
         newest = claim.newest
         if newest is None:
-            first = start(self._spec.space, self._spec.seed, claim.member, self._spec.policy.starts)
-            return Draft(
-                parent=None,
-                donor=None,
-                start_step=0,
-                num_steps=num_steps,
-                hyperparameters=first.hyperparameters,
-                why=first.why,
-                snapshot=0,
-            )
+            return first_draft(self._spec, claim.member, num_steps)
         generation = newest.generation + 1
         population = self._view.after(newest, claim.joined)
         stands = population.latest[claim.member]
@@ -263,15 +254,7 @@ class Stay(Life):
         parent = parent_of(decision, newest)
         source = None if parent is None else population.forest.get(parent) or self._store.segment(parent)
         self._source = source
-        return Draft(
-            parent=parent,
-            donor=decision.donor if isinstance(decision, Exploit) else None,
-            start_step=0 if source is None else source.end_step,
-            num_steps=num_steps,
-            hyperparameters=decision.hyperparameters,
-            why=decision.why,
-            snapshot=population.sequence,
-        )
+        return next_draft(decision, newest, source, num_steps, population.sequence)
 
     def _is_beyond_help(self, newest: Segment) -> bool:
         """Whether the clones that replaced a member failed one after another so often that trying might never end."""
@@ -298,9 +281,4 @@ class Stay(Life):
     def _check_hope(self, newest: Segment) -> None:
         """Stops a run in which nobody has ever had a finite score: there is nothing to select."""
         if self._store.state().best is None:
-            name = "score" if self._spec.metric is None else repr(self._spec.metric)
-            last = newest.evaluations[-1].score if newest.evaluations else "nothing"
-            raise RunFailed(
-                f"no member has reported a finite {name} (member {newest.member} reported {last}): check what is "
-                "reported, and the upper bounds of the search space"
-            )
+            raise hopeless(self._spec, newest)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from populace.space import Key
+
+if TYPE_CHECKING:
+    from populace.worker._member import Member
 
 
 class Trainable(ABC):
@@ -27,3 +30,11 @@ class Trainable(ABC):
     @abstractmethod
     def evaluate(self, key: Key, state: Any) -> float | Mapping[str, float]:
         """Returns the score of a state, or several named metrics of which the run names one as the score."""
+
+
+class Driven(Trainable):
+    """A task that brings the loop of its three functions itself, such as one that compiles them."""
+
+    @abstractmethod
+    def loop(self) -> Callable[[Member], object]:
+        """Returns the task as a loop of one member."""

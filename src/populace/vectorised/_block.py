@@ -1,0 +1,192 @@
+"""A block: the members on one device, each a row of one stacked state.
+
+Members whose hyperparameters have one shape train in one program, a chunk of rows at a time: the rows are gathered,
+trained, and written back in place. How many chunks there are is an argument, so that members may move from one shape to
+another without a new program. All calls return before the device is done.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from populace._errors import StateMismatch
+from populace.jax import Programs, Shape
+from populace.space import Hyperparameters
+from populace.vectorised._copies import SPARE, in_order
+
+# Array names end in their axes: M rows, N chunks, C rows of a chunk, E evaluations.
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """What one row trains next."""
+
+    row: int
+    """Which."""
+    hyperparameters: Hyperparameters
+    """The active ones."""
+    key_2: np.ndarray
+    """Two words: the root of the interval's keys."""
+    start_step: int
+    """Weight steps before."""
+
+
+@final
+class Block:
+    """Rows of states on a device.
+
+    Args:
+        programs: The task.
+        device: The device.
+        states: The rows; all of one structure.
+        num_rows: How many rows there is room for.
+    """
+
+    def __init__(self, programs: Programs, device: Any, states: Sequence[Any], num_rows: int) -> None:
+        self._programs = programs
+        self._device = device
+        self._data = jax.device_put(programs.data, device)
+        filled = [*states, *[states[-1]] * (num_rows + 1 - len(states))]  # one more: the spare row
+        _check_alike(filled)
+        stacked = jax.tree.map(lambda *rows: jnp.stack(rows), *filled)
+        self._rows_M = jax.device_put(stacked, device)
+        self._num_rows = num_rows
+        self._trains: dict[tuple[Shape, tuple[int, ...], int], Any] = {}
+        self._move = jax.jit(_move, donate_argnums=0)
+        self._take = jax.jit(_take)
+        self._put = jax.jit(_put, donate_argnums=0)
+        self._copy = jax.jit(lambda rows: jax.tree.map(jnp.copy, rows))
+
+    def train(self, turns: Sequence[Turn], plan: tuple[int, ...], chunk: int) -> list[tuple[list[int], Any]]:
+        """Trains rows for an interval; returns, per shape, the rows and their metrics with axes N, C, E."""
+        groups: dict[Shape, list[Turn]] = defaultdict(list)
+        for turn in turns:
+            groups[Shape.of(turn.hyperparameters, self._programs.static)].append(turn)
+        return [self._train(shape, group, plan, chunk) for shape, group in groups.items()]
+
+    def move(self, sources: Mapping[int, int]) -> None:
+        """Copies rows in place: by row to be overwritten, the row that it becomes a copy of."""
+        ordered = in_order(sources)
+        if ordered:
+            from_to = np.full((2 * self._num_rows, 2), self._num_rows, np.int32)
+            from_to[: len(ordered)] = [[self._at(source), self._at(to)] for source, to in ordered]
+            self._rows_M = self._move(self._rows_M, from_to, np.int32(len(ordered)))
+
+    def take(self, row: int) -> Any:
+        """Returns a copy of a row."""
+        return self._take(self._rows_M, np.int32(row))
+
+    def put(self, row: int, state: Any) -> None:
+        """Overwrites a row."""
+        self._rows_M = self._put(self._rows_M, jax.device_put(state, self._device), np.int32(row))
+
+    def copied(self) -> Frozen:
+        """Returns all rows as they are now."""
+        return Frozen(self._copy(self._rows_M), self._take)
+
+    def _at(self, row: int) -> int:
+        return self._num_rows if row == SPARE else row
+
+    def _train(
+        self, shape: Shape, group: Sequence[Turn], plan: tuple[int, ...], chunk: int
+    ) -> tuple[list[int], dict[str, Any]]:
+        chunk = min(chunk, self._num_rows)
+        num_chunks = -(-self._num_rows // chunk)
+        padded = [*group, *[group[0]] * (num_chunks * chunk - len(group))]
+        rows = np.full(num_chunks * chunk, self._num_rows + 1, np.int32)  # out of range: nothing is written
+        rows[: len(group)] = [turn.row for turn in group]
+        arrays = {
+            "rows": rows,
+            "keys": np.array([turn.key_2 for turn in padded], np.uint32),
+            "starts": np.array([turn.start_step for turn in padded], np.int32),
+            "hp": shape.arrays([turn.hyperparameters for turn in padded]),
+        }
+        given = jax.tree.map(lambda a: a.reshape(num_chunks, chunk, *a.shape[1:]), arrays)
+        name = (shape, plan, chunk)
+        if name not in self._trains:
+            self._trains[name] = jax.jit(partial(_train, partial(self._programs.train, shape, plan)), donate_argnums=0)
+        num = np.int32(-(-len(group) // chunk))
+        self._rows_M, metrics = self._trains[name](self._rows_M, self._data, given, num)
+        return [turn.row for turn in group], metrics
+
+
+@final
+class Frozen:
+    """The rows of a block as they were."""
+
+    def __init__(self, rows_M: Any, take: Any) -> None:
+        self._rows_M = rows_M
+        self._take = take
+
+    def take(self, row: int) -> Any:
+        """Returns a copy of a row."""
+        return self._take(self._rows_M, np.int32(row))
+
+
+def _train(train: Any, rows_M: Any, data: Any, given: Mapping[str, Any], num_chunks: Any) -> tuple[Any, Any]:
+    """Trains rows chunk by chunk; a chunk of one by the program of a member alone, so that not a bit differs."""
+    every = jax.vmap(train, in_axes=(None, 0, 0, 0, 0))
+    is_one = given["rows"].shape[1] == 1
+
+    def chunk_of(rows_M: Any, index: Any) -> tuple[Any, Any, Any]:
+        here = jax.tree.map(lambda a: a[index], given)
+        if is_one:
+            alone = jax.tree.map(lambda a: a[0], here)
+            state, metrics_E = train(data, _take(rows_M, alone["rows"]), alone["keys"], alone["starts"], alone["hp"])
+            return alone["rows"], state, jax.tree.map(lambda m: m[None], metrics_E)
+        rows_C = jax.tree.map(lambda x: x.at[here["rows"]].get(mode="clip"), rows_M)
+        states_C, metrics_CE = every(data, rows_C, here["keys"], here["starts"], here["hp"])
+        return here["rows"], states_C, metrics_CE
+
+    def body(index: Any, carried: tuple[Any, Any]) -> tuple[Any, Any]:
+        rows_M, metrics_NCE = carried
+        at, states_C, metrics_CE = chunk_of(rows_M, index)
+        if is_one:  # never out of range: only as many chunks run as there are members
+            rows_M = _put(rows_M, states_C, at)
+        else:
+            rows_M = jax.tree.map(lambda x, s: x.at[at].set(s, mode="drop"), rows_M, states_C)
+        return rows_M, jax.tree.map(lambda all, one: all.at[index].set(one), metrics_NCE, metrics_CE)
+
+    metrics = jax.eval_shape(chunk_of, rows_M, jnp.int32(0))[2]
+    num = given["rows"].shape[0]
+    empty = jax.tree.map(lambda m: jnp.zeros((num, *m.shape), m.dtype), metrics)
+    trained: tuple[Any, Any] = jax.lax.fori_loop(0, num_chunks, body, (rows_M, empty))
+    return trained
+
+
+def _move(rows_M: Any, from_to: Any, count: Any) -> Any:
+    """Slice by slice: a gather would write the whole population anew."""
+
+    def one(index: Any, rows_M: Any) -> Any:
+        return _put(rows_M, _take(rows_M, from_to[index, 0]), from_to[index, 1])
+
+    return jax.lax.fori_loop(0, count, one, rows_M)
+
+
+def _take(rows_M: Any, row: Any) -> Any:
+    return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, row, keepdims=False), rows_M)
+
+
+def _put(rows_M: Any, state: Any, row: Any) -> Any:
+    return jax.tree.map(lambda x, s: jax.lax.dynamic_update_index_in_dim(x, s, row, 0), rows_M, state)
+
+
+def _check_alike(states: Sequence[Any]) -> None:
+    def signature(state: Any) -> tuple[object, list[tuple[Any, Any]]]:
+        return jax.tree.structure(state), [(jnp.shape(x), jnp.result_type(x)) for x in jax.tree.leaves(state)]
+
+    first = signature(states[0])
+    if any(signature(state) != first for state in states[1:]):
+        raise StateMismatch(
+            "a population is stacked, so all members' states must have the same shapes and dtypes, but they differ: a "
+            "hyperparameter changes the shape of the state; give it one value per run, or use executor=Processes()"
+        )

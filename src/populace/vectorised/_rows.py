@@ -1,0 +1,78 @@
+"""The states of all members: blocks of rows on one or several devices."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, final
+
+from populace.space import Hyperparameters
+from populace.vectorised._block import Block, Turn
+
+
+@final
+class Rows:
+    """The members' states, by member.
+
+    Args:
+        blocks: One for each device.
+        members: The members in each block, in the order of its rows.
+        first_state: Makes a member's first state from its hyperparameters.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[Block],
+        members: Sequence[Sequence[int]],
+        first_state: Callable[[int, Hyperparameters], Any],
+    ) -> None:
+        self._blocks = blocks
+        self._members = members
+        self._first_state = first_state
+        self._place = {m: (b, row) for b, held in enumerate(members) for row, m in enumerate(held)}
+
+    def train(
+        self, turns: Sequence[Turn], plan: tuple[int, ...], chunk: int
+    ) -> list[tuple[list[int], Mapping[str, Any]]]:
+        """Trains members, whose numbers stand for rows here; returns members and their metrics, shape by shape."""
+        by_block: dict[int, list[Turn]] = defaultdict(list)
+        for turn in turns:
+            block, row = self._place[turn.row]
+            by_block[block].append(replace(turn, row=row))
+        started = [(b, self._blocks[b].train(group, plan, chunk)) for b, group in by_block.items()]
+        return [([self._members[b][row] for row in rows], told) for b, groups in started for rows, told in groups]
+
+    def move(self, sources: Mapping[int, int]) -> None:
+        """Copies members' states in place: by member to be overwritten, the one that it becomes a copy of.
+
+        What goes from one device to another is read before anything is overwritten.
+        """
+        within: dict[int, dict[int, int]] = defaultdict(dict)
+        across = []
+        for to, source in sources.items():
+            (block, row), (other, from_row) = self._place[to], self._place[source]
+            if block == other:
+                within[block][row] = from_row
+            else:
+                across.append((block, row, self._blocks[other].take(from_row)))
+        for block, rows in within.items():
+            self._blocks[block].move(rows)
+        for block, row, state in across:
+            self._blocks[block].put(row, state)
+
+    def begin_anew(self, member: int, hyperparameters: Hyperparameters) -> None:
+        """Gives a member its first state again."""
+        block, row = self._place[member]
+        self._blocks[block].put(row, self._first_state(member, hyperparameters))
+
+    def take(self, member: int) -> Any:
+        """Returns a copy of a member's state."""
+        block, row = self._place[member]
+        return self._blocks[block].take(row)
+
+    def copied(self) -> dict[int, Callable[[], Any]]:
+        """Returns what gives each member's state as it is now."""
+        frozen = [block.copied() for block in self._blocks]
+        return {member: partial(frozen[b].take, row) for member, (b, row) in self._place.items()}
