@@ -26,7 +26,7 @@ ROOT_NAMES = {
     *("PBT", "RandomSearch", "Truncation", "TTest", "BinaryTournament", "NoExploit"),
     *("Perturb", "Resample", "Mixture", "NoExplore", "Guard"),
     *("Uniform", "LogUniform", "IntUniform", "LogIntUniform", "Choice", "Ordinal", "Constant", "Complement"),
-    *("Key", "Space", "Inline", "Processes", "Callback", "PopulaceError"),
+    *("Key", "Space", "Inline", "Processes", "Vectorised", "Callback", "PopulaceError"),
 }
 
 

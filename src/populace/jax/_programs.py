@@ -8,7 +8,7 @@ lie between the evaluations. One program is made per shape and kept.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, final
@@ -48,7 +48,7 @@ class Shape:
                 traced.append((name, dtype))
         return cls(static=tuple(fixed), traced=tuple(traced))
 
-    def arrays(self, members: list[Hyperparameters]) -> dict[str, np.ndarray]:
+    def arrays(self, members: Sequence[Hyperparameters]) -> dict[str, np.ndarray]:
         """Returns the traced hyperparameters of members of this shape, by name with axis M."""
         return {name: np.array([hp[name] for hp in members], dtype=dtype) for name, dtype in self.traced}
 

@@ -1,5 +1,9 @@
 """For tests: the laws that implementations of populace's protocols must obey."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from populace.testing._between import Between, PastLog
 from populace.testing._checkpoints import CheckpointStoreConformance
 from populace.testing._clock import FakeClock
@@ -19,6 +23,10 @@ from populace.testing._toys import (
     tune_toy,
 )
 
+if TYPE_CHECKING:
+    from populace.testing._check_trainable import check_trainable
+    from populace.testing._jax_toys import JaxBowl
+
 __all__ = [
     "BOWL_SPACE",
     "MUTATIONS",
@@ -30,6 +38,7 @@ __all__ = [
     "FakeClock",
     "FillableCheckpoints",
     "FillableStore",
+    "JaxBowl",
     "NoisyBowl",
     "Order",
     "PastLog",
@@ -38,8 +47,21 @@ __all__ = [
     "StoreConformance",
     "ToyError",
     "bowl_loop",
+    "check_trainable",
     "mutant_of",
     "population_of",
     "simulate",
     "tune_toy",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "check_trainable":  # these two need JAX
+        from populace.testing._check_trainable import check_trainable
+
+        return check_trainable
+    if name == "JaxBowl":
+        from populace.testing._jax_toys import JaxBowl
+
+        return JaxBowl
+    raise AttributeError(name)
