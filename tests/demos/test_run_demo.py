@@ -5,13 +5,13 @@ import io
 import pytest
 from rich.console import Console
 
-from populace import PopulaceError
+from populace import Inline, PopulaceError
 from populace.demos import DEMOS, run_demo
 
 
 def test_unknown_demo_is_refused_with_the_names_there_are():
     """A typo must not start half a minute of training."""
-    with pytest.raises(PopulaceError, match="digits, quadratic"):
+    with pytest.raises(PopulaceError, match="digits, quadratic, breakout"):
         run_demo("digit")
 
 
@@ -29,6 +29,25 @@ def test_quadratic_demo_tells_scores_schedule_figures_and_commands(tmp_path):
     assert all((tmp_path / name.rsplit("/", 1)[1]).exists() for name in figures)
 
 
+@pytest.mark.slow
+def test_breakout_demo_tells_fresh_episodes_and_who_won(tmp_path, monkeypatch):
+    """A tenth of the demo: the story must stand on episodes that no training has seen, whoever won."""
+    pytest.importorskip("jax")
+    pytest.importorskip("matplotlib")
+    monkeypatch.setenv("POPULACE_PROGRESS", "off")
+    from populace.demos import _breakout
+
+    once = Inline()  # compiles once, not in every worker of both runs
+    out = io.StringIO()
+    _breakout.run_breakout(
+        directory=tmp_path, seed=1, stem="b", console=Console(file=out, width=200), steps=48, executor=once
+    )
+    text = out.getvalue()
+    for expected in ("random search", "fresh mean", "on this seed", "from step", "populace verify"):
+        assert expected in text
+    assert len(list(tmp_path.glob("*.png"))) == 2
+
+
 def test_every_demo_names_what_it_needs():
     """A missing package must give the command that installs it, not a traceback."""
-    assert set(DEMOS) == {"digits", "quadratic"}
+    assert set(DEMOS) == {"digits", "quadratic", "breakout"}

@@ -95,6 +95,15 @@ def test_digits_example_learns(tmp_path):
 
 
 @pytest.mark.slow
+def test_ppo_example_trains_and_measures_on_fresh_episodes(tmp_path):
+    """A tenth of its steps, too few to learn in: its parts fit together, in workers that load them by value."""
+    pytest.importorskip("jax")
+    out = run_script(ROOT / "examples/ppo.py", tmp_path, "pendulum", "48")
+    assert float(re.search(r"fresh episodes: mean return (\S+)", out).group(1)) > -1700
+    assert next(re.finditer(r"from step +(\d+): {'learning_rate'", out)).group(1) == "0"
+
+
+@pytest.mark.slow
 def test_torch_example_tunes_a_real_network(tmp_path):
     """A cached data function in a script without a guard must reach the workers."""
     pytest.importorskip("torch")

@@ -266,7 +266,7 @@ def doctor(directory: o.DirectoryOption = "runs", json: o.JsonOption = False) ->
 
 @app.command()
 def demo(
-    name: Annotated[str, typer.Argument(metavar="[digits|quadratic]", help="Which demo.")] = "digits",
+    name: Annotated[str, typer.Argument(metavar="[digits|quadratic|breakout]", help="Which demo.")] = "digits",
     directory: o.DirectoryOption = "runs",
     seed: Annotated[int, typer.Option(help="Root of all randomness.")] = 0,
 ) -> None:

@@ -52,18 +52,21 @@ class Contest:
         ]
 
 
-def hold_contest(task: Trainable, space: Mapping[str, Any], *, policy: Policy, stem: str, **settings: Any) -> Contest:
-    """Trains a task with a loss under a policy and under random search, from the same start and in lockstep.
+def hold_contest(
+    task: Trainable, space: Mapping[str, Any], *, policy: Policy, stem: str, mode: str = "min", **settings: Any
+) -> Contest:
+    """Trains a task under a policy and under random search, from the same start and in lockstep.
 
     Args:
         task: What is trained.
         space: What is tuned.
         policy: What decides in the first run.
         stem: The runs' names begin with it.
+        mode: "max" or "min".
         settings: What else `tune` takes.
     """
     runs = {
-        label: tune(task, space, policy=each, name=f"{stem}-{label}", mode="min", synchronous=True, **settings)
+        label: tune(task, space, policy=each, name=f"{stem}-{label}", mode=mode, synchronous=True, **settings)
         for label, each in (("pbt", policy), ("random", RandomSearch()))
     }
     return Contest(pbt=runs["pbt"], random=runs["random"])

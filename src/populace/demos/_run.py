@@ -15,7 +15,11 @@ from populace.space import Key
 if TYPE_CHECKING:
     from rich.console import Console
 
-DEMOS = {"digits": ("sklearn", "matplotlib"), "quadratic": ("matplotlib",)}
+DEMOS = {
+    "digits": ("sklearn", "matplotlib"),
+    "quadratic": ("matplotlib",),
+    "breakout": ("jax", "matplotlib"),
+}
 """The demos, and the packages that each needs."""
 
 
@@ -38,7 +42,8 @@ def run_demo(name: str, *, directory: str | Path = "runs", seed: int = 0, consol
         raise UsageError(f"a demo is one of {', '.join(DEMOS)}, but got {name!r}")
     missing = [package for package in DEMOS[name] if importlib.util.find_spec(package) is None]
     if missing:
-        raise MissingExtra(f'the {name} demo needs {" and ".join(missing)}: pip install "populace[demo]"')
+        extra = "jax,demo" if "jax" in missing else "demo"
+        raise MissingExtra(f'the {name} demo needs {" and ".join(missing)}: pip install "populace[{extra}]"')
     Key(seed)
     make_directory(Path(directory))  # what cannot begin tells nothing
     module = importlib.import_module(f"populace.demos._{name}")

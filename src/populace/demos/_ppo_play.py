@@ -1,0 +1,109 @@
+"""Playing: a rollout in several environments at a time, what is remembered of finished episodes, and fresh episodes.
+
+Shapes: T moves of a rollout, E environments, F features, A actions, R last returns.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+import jax
+import jax.numpy as jnp
+
+from populace.demos._environment import Environment, Episode
+from populace.demos._ppo_loss import log_prob_of
+from populace.demos._ppo_network import Network
+
+
+class Rollout(TypedDict):
+    """What was seen, done and felt in T moves of E environments."""
+
+    observations: jax.Array
+    """(T, E, F), before each move"""
+    actions: jax.Array
+    """(T, E), int32"""
+    log_probs: jax.Array
+    """(T, E), of the actions"""
+    values: jax.Array
+    """(T, E), what the network expected before each move"""
+    rewards: jax.Array
+    """(T, E)"""
+    dones: jax.Array
+    """(T, E), bool: whether the move ended an episode"""
+    sums: jax.Array
+    """(T, E), of the episode's rewards, those of this move included"""
+    last_values: jax.Array
+    """(E,), what the network expected after the last move"""
+
+
+def play(
+    key: jax.Array,
+    environment: Environment,
+    network: Network,
+    layers: list[jax.Array],
+    episodes: Episode,
+    sums_E: jax.Array,
+    *,
+    num_moves: int,
+) -> tuple[Episode, jax.Array, Rollout]:
+    """Returns the episodes, the sums of their rewards so far, and what happened in this many moves."""
+    key_noise, key_resets = jax.random.split(key)
+    shape = (num_moves, len(sums_E))
+    # The largest of logits plus Gumbel noise is a draw from the softmax; all noise at once is cheaper than by move.
+    noise_TEA = jax.random.gumbel(key_noise, (*shape, environment.num_actions), jnp.float32)
+
+    def move(carry: tuple[Episode, jax.Array], given: tuple[jax.Array, jax.Array]) -> Any:
+        episodes, sums_E = carry
+        noise_EA, keys_E = given
+        observations_EF = jax.vmap(environment.observe)(episodes)
+        logits_EA, values_E = network.apply(layers, observations_EF)
+        actions_E = jnp.argmax(logits_EA + noise_EA, -1)
+        episodes, rewards_E, dones_E = jax.vmap(environment.step)(keys_E, episodes, actions_E)
+        sums_E = sums_E + rewards_E
+        seen = {
+            "observations": observations_EF,
+            "actions": actions_E,
+            "log_probs": log_prob_of(logits_EA, actions_E),
+            "values": values_E,
+            "rewards": rewards_E,
+            "dones": dones_E,
+            "sums": sums_E,
+        }
+        return (episodes, jnp.where(dones_E, 0.0, sums_E)), seen
+
+    given = (noise_TEA, jax.random.split(key_resets, shape))
+    (episodes, sums_E), rollout = jax.lax.scan(move, (episodes, sums_E), given)
+    _, rollout["last_values"] = network.apply(layers, jax.vmap(environment.observe)(episodes))
+    return episodes, sums_E, rollout
+
+
+def last_returns(returns_R: jax.Array, sums_TE: jax.Array, dones_TE: jax.Array) -> jax.Array:
+    """Returns the last R returns once the episodes that ended in a rollout have joined them, the newest last."""
+    known = jnp.concatenate([returns_R, sums_TE.ravel()])
+    is_return = jnp.concatenate([jnp.ones_like(returns_R, bool), dones_TE.ravel()])
+    order = jnp.argsort(is_return, stable=True)
+    return known[order][-len(returns_R) :]
+
+
+def fresh_returns(
+    key: jax.Array, environment: Environment, network: Network, layers: list[jax.Array], *, num_episodes: int
+) -> jax.Array:
+    """Returns the returns (num_episodes,) of episodes from their start to their end, actions drawn as in training.
+
+    Every episode counts, however long: taking those that end first would prefer short ones.
+    """
+    key_starts, key_moves = jax.random.split(key)
+    episodes = jax.vmap(environment.reset)(jax.random.split(key_starts, num_episodes))
+
+    def move(carry: tuple[Episode, jax.Array, jax.Array], key: jax.Array) -> Any:
+        episodes, sums, is_open = carry
+        key_actions, key_unused = jax.random.split(key)
+        logits, _ = network.apply(layers, jax.vmap(environment.observe)(episodes))
+        actions = jax.random.categorical(key_actions, logits)
+        keys = jax.random.split(key_unused, num_episodes)
+        episodes, rewards, dones = jax.vmap(environment.step)(keys, episodes, actions)
+        return (episodes, sums + jnp.where(is_open, rewards, 0.0), is_open & ~dones), None
+
+    carry = (episodes, jnp.zeros(num_episodes, jnp.float32), jnp.ones(num_episodes, bool))
+    (_, sums, _), _ = jax.lax.scan(move, carry, jax.random.split(key_moves, environment.max_moves))
+    return sums
