@@ -8,7 +8,7 @@ The environments and PPO itself are functions of JAX arrays in populace.demos; o
 import sys
 
 import populace
-from populace.demos import FRAMES_PER_STEP, PPO, PPO_SPACE, Acrobot, Breakout, Compiled, Pendulum
+from populace.demos import FRAMES_PER_STEP, PPO, PPO_SPACE, Acrobot, Breakout, Pendulum
 
 environments = {"breakout": Breakout, "acrobot": Acrobot, "pendulum": Pendulum}
 name = sys.argv[1] if len(sys.argv) > 1 else "pendulum"
@@ -16,13 +16,14 @@ steps = int(sys.argv[2]) if len(sys.argv) > 2 else 480
 
 task = PPO(environments[name]())
 result = populace.tune(
-    Compiled(task),
+    task,
     PPO_SPACE,
     population=10,
     steps=steps,
     interval=min(24, steps),  # long enough for some episodes to end: a score of two episodes is mostly luck
     metric="return",
     mode="max",
+    executor=populace.Vectorised(),  # all ten members in one compiled program
     policy=populace.PBT(exploit=populace.Truncation(0.3), explore=populace.Perturb((0.5, 2.0))),
     seed=0,
 )

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from populace.demos._breakout import contest as breakout_contest
     from populace.demos._breakout import fresh_returns_of
     from populace.demos._breakout_game import Breakout
-    from populace.demos._compiled import Compiled
     from populace.demos._digits import contest as digits_contest
     from populace.demos._digits_task import DIGITS_SPACE, Digits
     from populace.demos._environment import Environment
@@ -44,7 +43,6 @@ __all__ = [
     "TRIANGLE_SPACE",
     "Acrobot",
     "Breakout",
-    "Compiled",
     "Digits",
     "Environment",
     "Figure2",
@@ -63,7 +61,6 @@ _HOMES = {
     "_acrobot": ("Acrobot",),
     "_breakout": ("fresh_returns_of",),
     "_breakout_game": ("Breakout",),
-    "_compiled": ("Compiled",),
     "_digits_task": ("Digits", "DIGITS_SPACE"),
     "_environment": ("Environment",),
     "_figure2": (

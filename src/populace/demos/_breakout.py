@@ -17,20 +17,17 @@ from rich.table import Table
 from populace.core import PBT
 from populace.core.exploit import Truncation
 from populace.core.explore import Perturb
-from populace.demos._compiled import Compiled
 from populace.demos._contest import Contest, hold_contest
 from populace.demos._ppo import FRAMES_PER_STEP, NUM_RETURNS, PPO, PPO_SPACE
 from populace.demos._tell import tell_end, tell_schedule
 from populace.executors import Executor
 from populace.run import Result
 from populace.space import Key
+from populace.vectorised import Vectorised
 
 POPULATION, STEPS, INTERVAL = 10, 960, 24
 NUM_EPISODES: Final = 256
 
-# The one line to change for the whole population as one program: PPO() as it is, and
-# an executor for that.
-_TASK, _EXECUTOR = Compiled(PPO()), None
 _PLAY_FRESH = jax.jit(PPO().test)
 
 
@@ -40,9 +37,9 @@ def breakout_policy() -> PBT:
 
 
 def contest(*, directory: Path, seed: int, stem: str, steps: int = STEPS, executor: Executor | None = None) -> Contest:
-    """Trains both populations; None is the demo's own executor."""
+    """Trains both populations, each as one program where no other executor is given."""
     return hold_contest(
-        _TASK,
+        PPO(),
         PPO_SPACE,
         policy=breakout_policy(),
         stem=stem,
@@ -53,7 +50,7 @@ def contest(*, directory: Path, seed: int, stem: str, steps: int = STEPS, execut
         steps=steps,
         interval=INTERVAL,
         metric="return",
-        executor=executor or _EXECUTOR,
+        executor=executor or Vectorised(),
     )
 
 

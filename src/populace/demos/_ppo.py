@@ -33,8 +33,8 @@ from populace.demos._ppo_loss import Batch, advantages_of, normalised
 from populace.demos._ppo_network import Network
 from populace.demos._ppo_play import Rollout, fresh_returns, last_returns, play
 from populace.demos._ppo_update import Learner, beginner, learn
+from populace.jax import Trainable
 from populace.space import Complement, Dimension, LogUniform
-from populace.worker import Trainable
 
 PPO_SPACE: Final[Mapping[str, Dimension]] = {
     "learning_rate": LogUniform(1e-5, 1e-1),
