@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+from multiprocessing.popen_forkserver import Popen
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,22 @@ def test_more_workers_than_members_idle_and_end(tmp_path):
     """A cluster's allocation may be larger than the population."""
     result = tune_toy(Bowl(), tmp_path, population=2, executor=Processes(workers=6))
     assert result.finished
+
+
+@pytest.mark.slow
+def test_worker_killed_while_it_is_started_is_started_again(tmp_path, monkeypatch):
+    """Memory runs out while a worker is being replaced: the run must not end for it."""
+    launch, starts = Popen._launch, []
+
+    def killed_at_first(self, process):
+        starts.append(process.name)
+        if len(starts) == 1:
+            raise BrokenPipeError(32, "Broken pipe")
+        launch(self, process)
+
+    monkeypatch.setattr(Popen, "_launch", killed_at_first)
+    assert tune_toy(Bowl(), tmp_path, executor=Processes(workers=1)).finished
+    assert len(starts) == 2
 
 
 def crash_by_exit(member, step):

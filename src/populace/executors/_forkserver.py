@@ -29,6 +29,7 @@ _WORTH_PRELOADING = (
 )  # neither threads nor devices are started by importing these
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _PR_SET_PDEATHSIG = 1
+_MOST_STARTS = 10
 
 
 def start_process(
@@ -46,9 +47,16 @@ def start_process(
     context = multiprocessing.get_context("forkserver")
     known = [name for name in _WORTH_PRELOADING if name in sys.modules]
     context.set_forkserver_preload([*_PRELOAD, *known, *preload])
-    process = context.Process(target=target, args=args, name=name)
-    with _hidden_main(), _environment(environment(threads)):
-        process.start()
+    for attempt in range(1, _MOST_STARTS + 1):
+        process = context.Process(target=target, args=args, name=name)
+        try:
+            with _hidden_main(), _environment(environment(threads)):
+                process.start()
+            break
+        except (BrokenPipeError, ConnectionError, EOFError):
+            # It was killed, or the fork server was, before it had heard what to do.
+            if attempt == _MOST_STARTS:
+                raise
     return process
 
 

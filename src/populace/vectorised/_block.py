@@ -8,7 +8,7 @@ another without a new program. All calls return before the device is done.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, final
@@ -21,6 +21,8 @@ from populace._errors import StateMismatch
 from populace.jax import Programs, Shape
 from populace.space import Hyperparameters
 from populace.vectorised._copies import SPARE, in_order
+
+_TILE = 2**16  # items; at four bytes each, two tiles fit in the nearer caches
 
 # Array names end in their axes: M rows, N chunks, C rows of a chunk, E evaluations.
 
@@ -47,24 +49,21 @@ class Block:
     Args:
         programs: The task.
         device: The device.
-        states: The rows; all of one structure.
+        states: The rows, at least one; all of one structure.
         num_rows: How many rows there is room for.
     """
 
-    def __init__(self, programs: Programs, device: Any, states: Sequence[Any], num_rows: int) -> None:
+    def __init__(self, programs: Programs, device: Any, states: Iterable[Any], num_rows: int) -> None:
         self._programs = programs
         self._device = device
         self._data = jax.device_put(programs.data, device)
-        filled = [*states, *[states[-1]] * (num_rows + 1 - len(states))]  # one more: the spare row
-        _check_alike(filled)
-        stacked = jax.tree.map(lambda *rows: jnp.stack(rows), *filled)
-        self._rows_M = jax.device_put(stacked, device)
         self._num_rows = num_rows
         self._trains: dict[tuple[Shape, tuple[int, ...], int], Any] = {}
         self._move = jax.jit(_move, donate_argnums=0)
         self._take = jax.jit(_take)
         self._put = jax.jit(_put, donate_argnums=0)
         self._copy = jax.jit(lambda rows: jax.tree.map(jnp.copy, rows))
+        self._rows_M = self._filled(iter(states))
 
     def train(self, turns: Sequence[Turn], plan: tuple[int, ...], chunk: int) -> list[tuple[list[int], Any]]:
         """Trains rows for an interval; returns, per shape, the rows and their metrics with axes N, C, E."""
@@ -72,6 +71,18 @@ class Block:
         for turn in turns:
             groups[Shape.of(turn.hyperparameters, self._programs.static)].append(turn)
         return [self._train(shape, group, plan, chunk) for shape, group in groups.items()]
+
+    def _filled(self, states: Iterator[Any]) -> Any:
+        """Returns the rows, filled one by one, so that no second population is in memory; the spare one is the last."""
+        first = jax.device_put(next(states), self._device)
+        wanted = _signature(first)
+        repeated = jax.jit(lambda x: jax.tree.map(lambda a: jnp.stack([a] * (self._num_rows + 1)), x))
+        rows_M = repeated(first)
+        for row, state in enumerate(states, start=1):
+            if _signature(state) != wanted:
+                raise StateMismatch(_UNLIKE)
+            rows_M = self._put(rows_M, jax.device_put(state, self._device), np.int32(row))
+        return rows_M
 
     def move(self, sources: Mapping[int, int]) -> None:
         """Copies rows in place: by row to be overwritten, the row that it becomes a copy of."""
@@ -164,12 +175,29 @@ def _train(train: Any, rows_M: Any, data: Any, given: Mapping[str, Any], num_chu
 
 
 def _move(rows_M: Any, from_to: Any, count: Any) -> Any:
-    """Slice by slice: a gather would write the whole population anew."""
+    """Copies rows one after the other, in place; a gather would write the whole population anew."""
+    return jax.tree.map(lambda leaf_M: _move_leaf(leaf_M, from_to, count), rows_M)
 
-    def one(index: Any, rows_M: Any) -> Any:
-        return _put(rows_M, _take(rows_M, from_to[index, 0]), from_to[index, 1])
 
-    return jax.lax.fori_loop(0, count, one, rows_M)
+def _move_leaf(leaf_M: Any, from_to: Any, count: Any) -> Any:
+    """Tile by tile: a tile stays in the processor's cache, a row would be written to memory twice."""
+    if jnp.issubdtype(leaf_M.dtype, jax.dtypes.prng_key):
+        moved = _move_leaf(jax.random.key_data(leaf_M), from_to, count)
+        return jax.random.wrap_key_data(moved, impl=jax.random.key_impl(leaf_M))
+    flat_ML = leaf_M.reshape(leaf_M.shape[0], -1)
+    length = flat_ML.shape[1]
+    if length == 0:
+        return leaf_M
+    tile = min(length, _TILE)
+    num_tiles = -(-length // tile)
+
+    def one(index: Any, flat_ML: Any) -> Any:
+        source, to = from_to[index // num_tiles]
+        start = jnp.minimum(index % num_tiles * tile, length - tile)  # the last tile may overlap the one before
+        held = jax.lax.dynamic_slice(flat_ML, (source, start), (1, tile))
+        return jax.lax.dynamic_update_slice(flat_ML, held, (to, start))
+
+    return jax.lax.fori_loop(0, count * num_tiles, one, flat_ML).reshape(leaf_M.shape)
 
 
 def _take(rows_M: Any, row: Any) -> Any:
@@ -180,13 +208,11 @@ def _put(rows_M: Any, state: Any, row: Any) -> Any:
     return jax.tree.map(lambda x, s: jax.lax.dynamic_update_index_in_dim(x, s, row, 0), rows_M, state)
 
 
-def _check_alike(states: Sequence[Any]) -> None:
-    def signature(state: Any) -> tuple[object, list[tuple[Any, Any]]]:
-        return jax.tree.structure(state), [(jnp.shape(x), jnp.result_type(x)) for x in jax.tree.leaves(state)]
+def _signature(state: Any) -> tuple[object, list[tuple[Any, Any]]]:
+    return jax.tree.structure(state), [(jnp.shape(x), jnp.result_type(x)) for x in jax.tree.leaves(state)]
 
-    first = signature(states[0])
-    if any(signature(state) != first for state in states[1:]):
-        raise StateMismatch(
-            "a population is stacked, so all members' states must have the same shapes and dtypes, but they differ: a "
-            "hyperparameter changes the shape of the state; give it one value per run, or use executor=Processes()"
-        )
+
+_UNLIKE = (
+    "a population is stacked, so all members' states must have the same shapes and dtypes, but they differ: a "
+    "hyperparameter changes the shape of the state; give it one value per run, or use executor=populace.Processes()"
+)

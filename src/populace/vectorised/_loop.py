@@ -216,6 +216,7 @@ class Loop:
         return not self._writer.is_busy and waited >= max(_WRITE_EVERY_S, self._writer.last_s / _WRITE_SHARE)
 
     def _write(self) -> None:
+        self._writer.wait()  # two copies of the population would be one too many
         frozen = self._rows.copied()
         states: dict[SegmentId, Callable[[], Any]] = {
             SegmentId(one.member, one.ending.generation): frozen[one.member] for one in self._unwritten[-1]

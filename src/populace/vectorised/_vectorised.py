@@ -199,5 +199,5 @@ def _rows(
 
     share = -(-len(claims) // len(devices))
     parts = [claims[i : i + share] for i in range(0, len(claims), share)]
-    blocks = [Block(programs, d, [state_of(c) for c in part], share) for d, part in zip(devices, parts, strict=False)]
+    blocks = [Block(programs, d, map(state_of, part), share) for d, part in zip(devices, parts, strict=False)]
     return Rows(blocks, [[c.member for c in part] for part in parts], first_state), share
