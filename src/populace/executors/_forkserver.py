@@ -52,12 +52,12 @@ def start_process(
         try:
             with _hidden_main(), _environment(environment(threads)):
                 process.start()
-            break
+            return process
         except (BrokenPipeError, ConnectionError, EOFError):
             # It was killed, or the fork server was, before it had heard what to do.
             if attempt == _MOST_STARTS:
                 raise
-    return process
+    raise AssertionError("the last attempt returns or raises")
 
 
 def die_with_parent() -> None:

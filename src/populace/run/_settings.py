@@ -22,6 +22,7 @@ from populace.core.exploit import BinaryTournament, NoExploit, Truncation, TTest
 from populace.core.explore import Mixture, NoExplore, Perturb, Resample
 from populace.executors import Executor, Inline, Processes
 from populace.space import Dimension, Space, dimension_from_json
+from populace.vectorised import Vectorised
 
 _KINDS: Mapping[str, Sequence[Any]] = {
     "policy": (PBT, RandomSearch),
@@ -38,18 +39,22 @@ class ExecutorSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    kind: Literal["Processes", "Inline"] = "Processes"
-    """`Processes`, or `Inline` for one worker in the starting process."""
+    kind: Literal["Processes", "Inline", "Vectorised"] = "Processes"
+    """`Processes`, `Inline` for one worker in the starting process, or `Vectorised` for one program of all members."""
     workers: int | None = None
     """Number of worker processes; left out: one per core."""
-    devices: list[int | str] | None = None
-    """Devices shared out among the workers; left out: all that the machine shows."""
+    devices: list[int | str] | int | None = None
+    """Devices shared out among the workers; for `Vectorised`, how many. Left out: all that the machine shows."""
     threads: int | None = None
     """Numerical threads of each worker; left out: the cores are shared."""
     preload: list[str] = []
     """Modules that workers should find imported."""
     lease_s: float = 60.0
     """Seconds without a sign of life after which a worker loses its member."""
+    chunk: int | Literal["auto"] = "auto"
+    """`Vectorised`: members in one vectorised call; left out: measured."""
+    checkpoint_every: int | None = None
+    """`Vectorised`: generations between checkpoints; left out: about one a second."""
 
     def make(self) -> Executor:
         """Returns the executor.
@@ -58,14 +63,27 @@ class ExecutorSettings(BaseModel):
             UsageError: A value breaks its rule.
         """
         arguments = {name: getattr(self, name) for name in self.model_fields_set if name != "kind"}
-        if self.kind == "Processes":
-            return Processes(**arguments)
-        if arguments:
+        foreign = sorted(arguments.keys() - _TAKEN[self.kind])
+        if foreign:
+            trains = "in worker processes" if self.kind == "Processes" else "in one process"
             raise UsageError(
-                f"Inline trains in one process and takes no {', '.join(sorted(arguments))}: leave it out, or train in "
-                "worker processes (kind = 'Processes', or no --inline)"
+                f"{self.kind} trains {trains} and takes no {', '.join(foreign)}: leave it out, or choose another kind "
+                "of executor ('Processes' without --inline, 'Inline', 'Vectorised')"
             )
-        return Inline()
+        match self.kind:
+            case "Processes":
+                return Processes(**arguments)
+            case "Inline":
+                return Inline()
+            case "Vectorised":
+                return Vectorised(**arguments)
+
+
+_TAKEN = {
+    "Processes": {"workers", "devices", "threads", "preload", "lease_s"},
+    "Inline": set(),
+    "Vectorised": {"devices", "chunk", "checkpoint_every"},
+}
 
 
 @final

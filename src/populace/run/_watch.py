@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import final
 
-from populace.core import SegmentId
+from populace.core import Segment, SegmentId
 from populace.run._callbacks import Callbacks
 from populace.run._display import Display
 from populace.store import EventKind, Store
@@ -42,10 +42,12 @@ class Watch:
 
     def look(self) -> None:
         """Looks for news now."""
+        ended: dict[SegmentId, Segment] | None = None
         while True:
             events = self._store.events(self._after, _PAGE)
-            # One query instead of two per segment: the supervisor shares its cores with the workers.
-            ended = {s.id: s for s in self._store.snapshot(self._after).ended} if events else {}
+            if events and ended is None:
+                # One query instead of two per segment: the supervisor shares its cores with the workers.
+                ended = {s.id: s for s in self._store.snapshot(self._after).ended}
             for event in events:
                 self._after = event.sequence
                 if event.kind in _FAILURES:
@@ -55,7 +57,7 @@ class Watch:
                     assert event.member is not None
                     assert event.generation is not None
                     id = SegmentId(event.member, event.generation)
-                    segment = ended.get(id) or self._store.segment(id)
+                    segment = (ended or {}).get(id) or self._store.segment(id)
                     assert segment is not None, "an event names its segment"
                     if event.kind is EventKind.PUBLISHED:
                         self._callbacks.each(lambda c, s=segment: c.on_segment(s), "on_segment")  # type: ignore[misc]  # as above

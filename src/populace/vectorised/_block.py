@@ -24,6 +24,8 @@ from populace.vectorised._copies import SPARE, in_order
 
 _TILE = 2**16  # items; at four bytes each, two tiles fit in the nearer caches
 
+_TOGETHER_BYTES = 2**25
+
 # Array names end in their axes: M rows, N chunks, C rows of a chunk, E evaluations.
 
 
@@ -62,6 +64,8 @@ class Block:
         self._move = jax.jit(_move, donate_argnums=0)
         self._take = jax.jit(_take)
         self._put = jax.jit(_put, donate_argnums=0)
+        self._take_many = jax.jit(_take_many)
+        self._put_many = jax.jit(_put_many, donate_argnums=0)
         self._copy = jax.jit(lambda rows: jax.tree.map(jnp.copy, rows))
         self._rows_M = self._filled(iter(states))
 
@@ -99,6 +103,25 @@ class Block:
     def put(self, row: int, state: Any) -> None:
         """Overwrites a row."""
         self._rows_M = self._put(self._rows_M, jax.device_put(state, self._device), np.int32(row))
+
+    @property
+    def num_together(self) -> int:
+        """How many rows `take_many` may take at once: enough to make one transfer of many, not a second population."""
+        row_bytes: int = sum(x.nbytes for x in jax.tree.leaves(self._rows_M)) // (self._num_rows + 1)
+        return max(1, min(self._num_rows, _TOGETHER_BYTES // max(1, row_bytes)))
+
+    def take_many(self, rows: Sequence[int]) -> Any:
+        """Returns copies of some rows, stacked."""
+        padded = np.full(self.num_together, rows[0], np.int32)
+        padded[: len(rows)] = rows
+        return self._take_many(self._rows_M, padded)
+
+    def put_many(self, rows: Sequence[int], states: Any) -> None:
+        """Overwrites rows with what `take_many` of a block as large has returned."""
+        padded = np.zeros(self.num_together, np.int32)
+        padded[: len(rows)] = rows
+        here = jax.device_put(states, self._device)
+        self._rows_M = self._put_many(self._rows_M, here, padded, np.int32(len(rows)))
 
     def copied(self) -> Frozen:
         """Returns all rows as they are now."""
@@ -202,6 +225,14 @@ def _move_leaf(leaf_M: Any, from_to: Any, count: Any) -> Any:
 
 def _take(rows_M: Any, row: Any) -> Any:
     return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, row, keepdims=False), rows_M)
+
+
+def _take_many(rows_M: Any, rows: Any) -> Any:
+    return jax.tree.map(lambda x: x.at[rows].get(mode="clip"), rows_M)
+
+
+def _put_many(rows_M: Any, states: Any, rows: Any, count: Any) -> Any:
+    return jax.lax.fori_loop(0, count, lambda i, held: _put(held, _take(states, i), rows[i]), rows_M)
 
 
 def _put(rows_M: Any, state: Any, row: Any) -> Any:

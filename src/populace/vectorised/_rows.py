@@ -6,10 +6,17 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 from populace.space import Hyperparameters
 from populace.vectorised._block import Block, Turn
+
+T = TypeVar("T")
+
+
+def batched(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    """Returns items in parts of at most this size."""
+    return [items[i : i + size] for i in range(0, len(items), size)]
 
 
 @final
@@ -50,17 +57,21 @@ class Rows:
         What goes from one device to another is read before anything is overwritten.
         """
         within: dict[int, dict[int, int]] = defaultdict(dict)
-        across = []
+        across: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
         for to, source in sources.items():
             (block, row), (other, from_row) = self._place[to], self._place[source]
             if block == other:
                 within[block][row] = from_row
             else:
-                across.append((block, row, self._blocks[other].take(from_row)))
+                across[block, other].append((row, from_row))
+        taken = []
+        for (block, other), pairs in across.items():
+            for part in batched(pairs, self._blocks[other].num_together):
+                taken.append((block, [row for row, _ in part], self._blocks[other].take_many([r for _, r in part])))
         for block, rows in within.items():
             self._blocks[block].move(rows)
-        for block, row, state in across:
-            self._blocks[block].put(row, state)
+        for block, into, states in taken:
+            self._blocks[block].put_many(into, states)
 
     def begin_anew(self, member: int, hyperparameters: Hyperparameters) -> None:
         """Gives a member its first state again."""
