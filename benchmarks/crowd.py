@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import statistics
 import tempfile
 import time
@@ -36,6 +37,10 @@ class Told:
 
     waits_s: list[float] = field(default_factory=list)
     """Seconds of each publish."""
+    user_s: float = 0.0
+    """Processor time of its own code."""
+    system_s: float = 0.0
+    """Processor time of the system's code on its behalf."""
     error: str = ""
     """What ended it early."""
 
@@ -127,9 +132,11 @@ def _report(crowd: Crowd, num_broken: int) -> int:
     errors = [told.error for told in crowd.told if told.error]
     rate, p99 = len(waits) / crowd.wall_s, waits[int(0.99 * len(waits))]
     fair = counts[0] / counts[-1]
+    user_ms, system_ms = (1e3 * sum(spent) / len(waits) for spent in zip(*((t.user_s, t.system_s) for t in crowd.told), strict=True))
     print(f"{len(crowd.told)} workers, {crowd.wall_s:.0f} s: {len(waits)} publishes, {rate:.0f} a second (>= 500)")
     middle_ms, longest = 1e3 * statistics.median(waits), waits[-1]
     print(f"a publish: median {middle_ms:.0f} ms, p99 {p99:.2f} s (<= 0.5), longest {longest:.2f} s")
+    print(f"processor time of a publish and all that comes with it: {user_ms:.2f} ms + {system_ms:.2f} ms of the system")
     print(f"a worker: {counts[0]} to {counts[-1]} publishes, the slowest at {fair:.0%} of the fastest (>= 10 %)")
     print(f"{len(errors)} workers ended by an error (0), {num_broken} laws broken (0)")
     for error in errors[:3]:
@@ -140,7 +147,7 @@ def _report(crowd: Crowd, num_broken: int) -> int:
 
 
 def _work(job: Job, name: str, results: Any) -> None:
-    told = Told()
+    told, before = Told(), os.times()
     try:
         store: Any = Counted(job.store(), told)
         with Heartbeat(job.store, 15.0) as heartbeat:
@@ -157,4 +164,6 @@ def _work(job: Job, name: str, results: Any) -> None:
         store.close()
     except PopulaceError as error:
         told.error = str(error)
+    spent = os.times()
+    told.user_s, told.system_s = spent.user - before.user, spent.system - before.system
     results.send(told)

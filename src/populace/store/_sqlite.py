@@ -236,7 +236,8 @@ class SqliteStore:
         with self._read() as connection:
             sequence = connection.value(q.SEQUENCE)
             rows = connection.all(q.ENDED_SINCE, after=after) if after else connection.all(q.NEWEST)
-            rows.sort(key=lambda row: row["ended"])
+            if not after:
+                rows.sort(key=lambda row: row["ended"])
             damaged = connection.all(q.DAMAGED_SINCE, after=after) if after else []
             return Changes(
                 sequence=sequence,
@@ -251,7 +252,7 @@ class SqliteStore:
 
     def segments(self) -> list[Segment]:
         with self._read() as connection:
-            return list(segments_from_rows(connection.all(q.SEGMENTS)))
+            return segments_from_rows(connection.all(q.SEGMENTS))
 
     def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
         with self._read() as connection:
