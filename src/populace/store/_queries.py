@@ -129,6 +129,9 @@ SEGMENTS = select(*_whole).order_by(s.begun)
 ENDED_SINCE = select(*_whole).where(s.ended > p("after")).order_by(s.ended)
 """Segments ended since a sequence number."""
 
+NEWEST_SINCE = ENDED_SINCE.where(exists().where(m.id == s.member, m.generation == s.generation + 1))
+"""Those of them that are their member's newest ended segment."""
+
 DAMAGED_SINCE = select(*_whole).where(s.damaged > p("after")).order_by(s.damaged, s.begun)
 """Segments whose checkpoints were found damaged since a sequence number."""
 

@@ -232,12 +232,13 @@ class SqliteStore:
         with self._write(durable=False) as tx:
             tx.extend_all()
 
-    def snapshot(self, after: int = 0) -> Changes:
+    def snapshot(self, after: int = 0, *, newest: bool = False) -> Changes:
         with self._read() as connection:
             sequence = connection.value(q.SEQUENCE)
-            rows = connection.all(q.ENDED_SINCE, after=after) if after else connection.all(q.NEWEST)
-            if not after:
-                rows.sort(key=lambda row: row["ended"])
+            if after:
+                rows = connection.all(q.NEWEST_SINCE if newest else q.ENDED_SINCE, after=after)
+            else:
+                rows = sorted(connection.all(q.NEWEST), key=lambda row: row["ended"])
             damaged = connection.all(q.DAMAGED_SINCE, after=after) if after else []
             return Changes(
                 sequence=sequence,
