@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import statistics
 import tempfile
 import time
@@ -28,6 +29,7 @@ from populace.store import Claim, Ending, Published, Store
 from populace.worker import Heartbeat, Worker, loop_of
 
 _PATIENCE_S = 120.0
+_WARM_UP = 5  # publishes of a worker before its processor time counts
 
 
 @dataclass(kw_only=True)
@@ -36,6 +38,8 @@ class Told:
 
     waits_s: list[float] = field(default_factory=list)
     """Seconds of each publish."""
+    spent_s: list[tuple[float, float]] = field(default_factory=list)
+    """Processor time of its own code, and of the system's on its behalf, when it was warm and at its end."""
     error: str = ""
     """What ended it early."""
 
@@ -55,6 +59,8 @@ class Counted:
         start = time.perf_counter()
         published = self._store.publish(claim, ending)
         self._told.waits_s.append(time.perf_counter() - start)
+        if len(self._told.waits_s) == _WARM_UP:
+            self._told.spent_s.append(os.times()[:2])
         return published
 
 
@@ -127,9 +133,13 @@ def _report(crowd: Crowd, num_broken: int) -> int:
     errors = [told.error for told in crowd.told if told.error]
     rate, p99 = len(waits) / crowd.wall_s, waits[int(0.99 * len(waits))]
     fair = counts[0] / counts[-1]
+    warm = [told for told in crowd.told if len(told.spent_s) == 2]
+    num_warm = sum(len(told.waits_s) - _WARM_UP for told in warm) or 1
+    own_ms, system_ms = (1e3 * sum(t.spent_s[1][i] - t.spent_s[0][i] for t in warm) / num_warm for i in (0, 1))
     print(f"{len(crowd.told)} workers, {crowd.wall_s:.0f} s: {len(waits)} publishes, {rate:.0f} a second (>= 500)")
     middle_ms, longest = 1e3 * statistics.median(waits), waits[-1]
     print(f"a publish: median {middle_ms:.0f} ms, p99 {p99:.2f} s (<= 0.5), longest {longest:.2f} s")
+    print(f"processor time of a publish and all that comes with it: {own_ms:.2f} ms + {system_ms:.2f} ms of the system")
     print(f"a worker: {counts[0]} to {counts[-1]} publishes, the slowest at {fair:.0%} of the fastest (>= 10 %)")
     print(f"{len(errors)} workers ended by an error (0), {num_broken} laws broken (0)")
     for error in errors[:3]:
@@ -157,4 +167,5 @@ def _work(job: Job, name: str, results: Any) -> None:
         store.close()
     except PopulaceError as error:
         told.error = str(error)
+    told.spent_s.append(os.times()[:2])
     results.send(told)

@@ -19,7 +19,7 @@ from sqlalchemy.sql.base import Executable
 from populace._errors import DiskFull, RunBusy, RunExists, StaleClaim, StoreError, UnknownRun
 from populace.core import Finite, SegmentId
 from populace.store import Claim, RunLock, RunStatus, SqliteStore, _queries
-from populace.store._database import _compiled
+from populace.store._database import compiled
 from populace.store._filesystem import refuse_network
 from populace.store._lock import FileQueue, _drop
 from populace.testing._store_calls import begin, claim_of, ending_of, publish, spec_of, train
@@ -414,7 +414,7 @@ WHOLE_LOG = {"SEGMENTS", "NOTHING_TRAINED"}  # all of it is asked for; the first
 @pytest.mark.parametrize("name", sorted(STATEMENTS.keys() - WHOLE_LOG))
 def test_no_statement_reads_the_whole_log(store, tmp_path, name):
     """A run of a million segments must publish as fast as a new one."""
-    text, constants = _compiled(STATEMENTS[name])
+    text, constants = compiled(STATEMENTS[name])
     parameters = {**dict.fromkeys(re.findall(r":(\w+)", text), 0), **constants}
     driver = sqlite3.connect(tmp_path / FILE)
     plan = [row[3] for row in driver.execute(f"EXPLAIN QUERY PLAN {text}", parameters)]

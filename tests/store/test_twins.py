@@ -55,7 +55,8 @@ def _call(store, name, arguments, options):
 
 def _view(store):
     """Returns everything that can be read from a store."""
-    views = [store.segments(), store.events(), store.state(), store.referenced(), store.snapshot(), store.snapshot(2)]
+    views = [store.segments(), store.events(), store.state(), store.referenced(), store.snapshot()]
+    views += [store.snapshot(2, newest=newest) for newest in (False, True)]
     return [_comparable(view) for view in views]
 
 

@@ -20,7 +20,13 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 
-_PRELOAD = ("populace.executors._process", "populace.store._sqlite", "populace.checkpoints", "cloudpickle")
+_PRELOAD = (
+    "populace.executors._process",
+    "populace.store._sqlite",
+    "populace.store._warm",
+    "populace.checkpoints",
+    "cloudpickle",
+)
 _WORTH_PRELOADING = (
     "torch",
     "sklearn",

@@ -42,7 +42,7 @@ class Connection:
 
     def all(self, statement: Executable, **parameters: object) -> list[Row]:
         """Returns the rows of a query."""
-        text, constants = _compiled(statement)
+        text, constants = compiled(statement)
         return self._driver.execute(text, {**constants, **parameters}).fetchall()
 
     def one(self, statement: Executable, **parameters: object) -> Row:
@@ -53,23 +53,23 @@ class Connection:
 
     def first(self, statement: Executable, **parameters: object) -> Row | None:
         """Returns the first row of a query, or None."""
-        text, constants = _compiled(statement)
+        text, constants = compiled(statement)
         row: Row | None = self._driver.execute(text, {**constants, **parameters}).fetchone()
         return row
 
     def value(self, statement: Executable, **parameters: object) -> Any:
         """Returns the first column of the first row."""
-        text, constants = _compiled(statement)
+        text, constants = compiled(statement)
         return self._driver.execute(text, {**constants, **parameters}).fetchone()[0]
 
     def write(self, statement: Executable, **parameters: object) -> sqlite3.Cursor:
         """Runs a statement; the cursor tells `rowcount` and `lastrowid`."""
-        text, constants = _compiled(statement)
+        text, constants = compiled(statement)
         return self._driver.execute(text, {**constants, **parameters})
 
     def write_many(self, statement: Executable, rows: Iterable[Mapping[str, object]]) -> None:
         """Runs a statement once per row."""
-        text, constants = _compiled(statement)
+        text, constants = compiled(statement)
         self._driver.executemany(text, ({**constants, **row} for row in rows))
 
     def has(self, metadata: MetaData) -> bool:
@@ -294,7 +294,7 @@ def _transaction(driver: sqlite3.Connection) -> Iterator[None]:
 
 
 @cache
-def _compiled(statement: Executable) -> tuple[str, Mapping[str, object]]:
+def compiled(statement: Executable) -> tuple[str, Mapping[str, object]]:
     """Returns a statement's text and the constants that it holds."""
     assert isinstance(statement, CompilerElement)
     compiled = statement.compile(dialect=_DIALECT)

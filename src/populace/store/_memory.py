@@ -208,9 +208,9 @@ class MemoryStore:
             if member.worker is not None and member.boot == self._clock.boot():
                 self._hold(member, member.worker)
 
-    def snapshot(self, after: int = 0) -> Changes:
+    def snapshot(self, after: int = 0, *, newest: bool = False) -> Changes:
         segments: Iterable[Segment] = self._run.segments.values()
-        if not after:
+        if newest or not after:
             segments = [m.newest for m in self._run.members if m.newest is not None]
         ended = [(s.ended, s) for s in segments if s.ended is not None and s.ended > after]
         ended.sort(key=lambda pair: pair[0])

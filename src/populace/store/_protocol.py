@@ -302,8 +302,8 @@ class Store(Protocol):
     def command(self, word: str) -> None:
         """Asks the run's workers to `stop` at their next ready point, or takes that back with an empty word."""
 
-    def snapshot(self, after: int = 0) -> Changes:
-        """Returns what has ended since a sequence number."""
+    def snapshot(self, after: int = 0, *, newest: bool = False) -> Changes:
+        """Returns what has ended since a sequence number; `newest`: only the newest ended segment of each member."""
 
     def segment(self, id: SegmentId) -> Segment | None:
         """Returns one segment."""

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from populace.core import Status
+from populace.store._rows import SEGMENT_COLUMNS
 from populace.store._schema import IS_KEPT, event, member, run, segment
 
 m, s = member.c, segment.c
@@ -121,19 +122,23 @@ FREE_ALL = update(member).values(worker=null(), lease_until=null(), boot=null())
 
 # --- segments -----------------------------------------------------------------------------------------------------
 
-SEGMENT = select(segment).where(s.member == p("member"), s.generation == p("generation"))
+_whole = [s[name] for name in SEGMENT_COLUMNS]
+SEGMENT = select(*_whole).where(s.member == p("member"), s.generation == p("generation"))
 """One segment."""
 
-SEGMENTS = select(segment).order_by(s.begun)
+SEGMENTS = select(*_whole).order_by(s.begun)
 """All segments, as they began."""
 
-ENDED_SINCE = select(segment).where(s.ended > p("after")).order_by(s.ended)
+ENDED_SINCE = select(*_whole).where(s.ended > p("after")).order_by(s.ended)
 """Segments ended since a sequence number."""
 
-DAMAGED_SINCE = select(segment).where(s.damaged > p("after")).order_by(s.damaged, s.begun)
+NEWEST_SINCE = ENDED_SINCE.where(exists().where(m.id == s.member, m.generation == s.generation + 1))
+"""Those of them that are their member's newest ended segment."""
+
+DAMAGED_SINCE = select(*_whole).where(s.damaged > p("after")).order_by(s.damaged, s.begun)
 """Segments whose checkpoints were found damaged since a sequence number."""
 
-NEWEST = select(segment).where(tuple_(s.member, s.generation).in_(select(m.id, m.generation - 1)))
+NEWEST = select(*_whole).where(tuple_(s.member, s.generation).in_(select(m.id, m.generation - 1)))
 """Each member's newest ended segment, in no order: as a join, SQLite would walk the whole log in the order of ends."""
 
 TRAINS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from populace.core import Diverged, Evaluation, Failed, Finite, Outcome, Segment, SegmentId, Status, status_of
@@ -41,43 +41,77 @@ def outcome_columns(outcome: Outcome) -> dict[str, object]:
             return {"status": status, "score": None, "reason": reason}
 
 
-def segments_from_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[Segment]:
-    """Yields the segments that many rows of the table hold."""
-    names = list(rows[0].keys()) if rows else []
-    for row in rows:
-        # The driver's rows compare a name with that of every column, so it is looked up in a dict instead.
-        values: Iterable[Any] = row
-        yield segment_from_row(dict(zip(names, values, strict=True)))
-
-
 def segment_from_row(row: Mapping[str, Any]) -> Segment:
     """Returns the segment that a row of the table holds."""
-    return Segment(
-        member=row["member"],
-        generation=row["generation"],
-        parent=_id(row["parent_member"], row["parent_generation"]),
-        donor=_id(row["donor_member"], row["donor_generation"]),
-        start_step=row["start_step"],
-        end_step=row["end_step"],
-        member_start=row["member_start"],
-        hyperparameters=ParsedMapping(row["hyperparameters"]),
-        why=ParsedMapping(row["why"]),
-        snapshot=row["snapshot"],
-        begun=row["begun"],
-        ended=row["ended"],
-        outcome=_OUTCOMES[row["status"]](row),
-        evaluations=ParsedEvaluations(row["evaluations"], evaluations_from_text),
-        checkpoint=row["checkpoint"],
-        checkpoint_bytes=row["checkpoint_bytes"],
-        checkpoint_kept=bool(row["checkpoint_kept"]),
-        damaged=row["damaged"],
-        parent_damaged=bool(row["parent_damaged"]),
-        fallback=_id(row["fallback_member"], row["fallback_generation"]),
-        worker=row["worker"],
-        epoch=row["epoch"],
-        begun_at=row["begun_at"],
-        ended_at=row["ended_at"],
+    return _segment(**{name: row[name] for name in SEGMENT_COLUMNS})
+
+
+def segments_from_rows(rows: Iterable[Any]) -> list[Segment]:
+    """Returns the segments that rows of the driver hold, whose values are those of `SEGMENT_COLUMNS` in their order."""
+    return [_segment(*row) for row in rows]
+
+
+def _segment(
+    member: int,
+    generation: int,
+    parent_member: int | None,
+    parent_generation: int,
+    donor_member: int | None,
+    donor_generation: int,
+    start_step: int,
+    end_step: int,
+    member_start: int,
+    hyperparameters: str,
+    why: str,
+    snapshot: int,
+    begun: int,
+    ended: int | None,
+    status: str,
+    score: float | None,
+    reason: str | None,
+    evaluations: str,
+    checkpoint: str | None,
+    checkpoint_bytes: int,
+    checkpoint_kept: int,
+    damaged: int | None,
+    parent_damaged: int,
+    fallback_member: int | None,
+    fallback_generation: int,
+    worker: str,
+    epoch: int,
+    begun_at: float,
+    ended_at: float | None,
+) -> Segment:
+    # A worker reads what everybody else has ended since it last looked: with many workers this is most of what it does
+    # between two intervals, and the guarded assignments of a frozen dataclass were half of it.
+    segment = object.__new__(Segment)
+    vars(segment).update(
+        member=member,
+        generation=generation,
+        parent=None if parent_member is None else SegmentId(parent_member, parent_generation),
+        donor=None if donor_member is None else SegmentId(donor_member, donor_generation),
+        start_step=start_step,
+        end_step=end_step,
+        member_start=member_start,
+        hyperparameters=ParsedMapping(hyperparameters),
+        why=ParsedMapping(why),
+        snapshot=snapshot,
+        begun=begun,
+        ended=ended,
+        outcome=_OUTCOMES[status](score, reason),
+        evaluations=ParsedEvaluations(evaluations, evaluations_from_text),
+        checkpoint=checkpoint,
+        checkpoint_bytes=checkpoint_bytes,
+        checkpoint_kept=bool(checkpoint_kept),
+        damaged=damaged,
+        parent_damaged=bool(parent_damaged),
+        fallback=None if fallback_member is None else SegmentId(fallback_member, fallback_generation),
+        worker=worker,
+        epoch=epoch,
+        begun_at=begun_at,
+        ended_at=ended_at,
     )
+    return segment
 
 
 def event_from_row(row: Mapping[str, Any]) -> Event:
@@ -85,16 +119,14 @@ def event_from_row(row: Mapping[str, Any]) -> Event:
     return Event(**{**row, "kind": EventKind(row["kind"]), "detail": json.loads(row["detail"])})
 
 
-_OUTCOMES: Mapping[str, Callable[[Mapping[str, Any]], Outcome | None]] = {
-    Status.RUNNING.value: lambda row: None,
-    Status.FINISHED.value: lambda row: Finite(value=row["score"]),
-    Status.DIVERGED.value: lambda row: Diverged(reason=row["reason"]),
-    Status.FAILED.value: lambda row: Failed(reason=row["reason"]),
+SEGMENT_COLUMNS = tuple(_segment.__annotations__)[:-1]
+"""The columns of the table that make up a segment."""
+_OUTCOMES: Mapping[str, Callable[[Any, Any], Outcome | None]] = {
+    Status.RUNNING.value: lambda score, reason: None,
+    Status.FINISHED.value: lambda score, reason: Finite(value=score),
+    Status.DIVERGED.value: lambda score, reason: Diverged(reason=reason),
+    Status.FAILED.value: lambda score, reason: Failed(reason=reason),
 }
-
-
-def _id(member: int | None, generation: int) -> SegmentId | None:
-    return None if member is None else SegmentId(member, generation)
 
 
 def _number(value: float) -> float | str:

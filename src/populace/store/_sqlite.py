@@ -238,11 +238,13 @@ class SqliteStore:
         with self._write(durable=False) as tx:
             tx.extend_all()
 
-    def snapshot(self, after: int = 0) -> Changes:
+    def snapshot(self, after: int = 0, *, newest: bool = False) -> Changes:
         with self._read() as connection:
             sequence = connection.value(q.SEQUENCE)
-            rows = connection.all(q.ENDED_SINCE, after=after) if after else connection.all(q.NEWEST)
-            rows.sort(key=lambda row: row["ended"])
+            if after:
+                rows = connection.all(q.NEWEST_SINCE if newest else q.ENDED_SINCE, after=after)
+            else:
+                rows = sorted(connection.all(q.NEWEST), key=lambda row: row["ended"])
             damaged = connection.all(q.DAMAGED_SINCE, after=after) if after else []
             return Changes(
                 sequence=sequence,
@@ -257,7 +259,7 @@ class SqliteStore:
 
     def segments(self) -> list[Segment]:
         with self._read() as connection:
-            return list(segments_from_rows(connection.all(q.SEGMENTS)))
+            return segments_from_rows(connection.all(q.SEGMENTS))
 
     def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
         with self._read() as connection:

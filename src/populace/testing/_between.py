@@ -54,13 +54,13 @@ class PastLog:
         self.now = 0
         self.asked: list[SegmentId] = []
 
-    def snapshot(self, after: int = 0) -> Changes:
+    def snapshot(self, after: int = 0, *, newest: bool = False) -> Changes:
         """Returns what had ended, as a store does."""
         ended = [s for s in self.whole.values() if s.ended is not None and after < s.ended <= self.now]
         ended.sort(key=lambda s: s.ended or 0)
-        if after == 0:
-            newest = {s.member: s for s in ended}
-            ended = [s for s in ended if newest[s.member] is s]
+        if newest or after == 0:
+            last = {s.member: s for s in ended}
+            ended = [s for s in ended if last[s.member] is s]
         return Changes(sequence=self.now, ended=tuple(ended), damaged=())
 
     def segment(self, id: SegmentId) -> Segment | None:

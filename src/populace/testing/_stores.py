@@ -354,6 +354,14 @@ class StoreConformance(CheckpointLaws, GenerationLaws):
         assert store.snapshot(before.sequence).ended == ()
         train(store, 2)
         assert [s.id for s in store.snapshot(before.sequence).ended] == [SegmentId(1, 1), SegmentId(0, 2)]
+        train(store, 1)
+        seen = [store.snapshot(before.sequence, newest=newest) for newest in (False, True)]
+        assert [[s.id for s in changes.ended] for changes in seen] == [
+            [SegmentId(1, 1), SegmentId(0, 2), SegmentId(1, 2)],
+            [SegmentId(0, 2), SegmentId(1, 2)],
+        ]
+        assert seen[0].ended[1:] == seen[1].ended
+        assert store.snapshot(newest=True) == store.snapshot()
 
     @pytest.mark.parametrize(("mode", "best"), [(Mode.MAX, 2.0), (Mode.MIN, -1.0)])
     def test_state_names_the_best(self, empty: Store, mode: Mode, best: float) -> None:

@@ -102,8 +102,8 @@ class PatientStore(Store):
     def command(self, word: str) -> None:
         self._write(lambda: self._store.command(word))
 
-    def snapshot(self, after: int = 0) -> Changes:
-        return self._patience.through(lambda: self._store.snapshot(after))
+    def snapshot(self, after: int = 0, *, newest: bool = False) -> Changes:
+        return self._patience.through(lambda: self._store.snapshot(after, newest=newest))
 
     def segment(self, id: SegmentId) -> Segment | None:
         return self._patience.through(lambda: self._store.segment(id))

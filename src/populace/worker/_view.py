@@ -34,13 +34,19 @@ class View:
             newest: The member's newest ended segment.
             joined: As in `Claim`.
         """
-        changes = self._store.snapshot(self._population.sequence)
+        changes = self._store.snapshot(self._population.sequence, newest=not self._looks_back)
         members = [s for s in changes.ended if s.member < self._spec.population]
         self._population = self._population.with_ended(members, changes.sequence).with_damaged(changes.damaged)
         self._prune()
         self._fill(newest, joined)
         lockstep = self._spec.synchronous
         return self._population.at_generation(newest.generation, joined) if lockstep else self._population
+
+    @property
+    def _looks_back(self) -> bool:
+        """Whether decisions depend on more than each member's newest segment."""
+        policy = self._spec.policy
+        return self._spec.synchronous or policy.memory > 0 or policy.needs_history
 
     def _fill(self, newest: Segment, joined: int) -> None:
         """Loads the ancestors that the policy looks at and that ended before this worker first looked."""
@@ -49,7 +55,7 @@ class View:
             good = self._store.segment(newest.fallback)
             assert good is not None, "a fallback is in the log"
             self._population = replace(self._population, forest={**self._population.forest, good.id: good})
-        if not (self._spec.synchronous or policy.memory or policy.needs_history):
+        if not self._looks_back:
             return
         forest, start = dict(self._population.forest), len(self._population.forest)
 

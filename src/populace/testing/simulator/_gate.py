@@ -125,8 +125,8 @@ class GatedStore(Store):
             self._notes.counts["waited for a donor"] += 1
         self._told("release")
 
-    def snapshot(self, after: int = 0) -> Changes:
-        return self._read(lambda: self._store.snapshot(after))
+    def snapshot(self, after: int = 0, *, newest: bool = False) -> Changes:
+        return self._read(lambda: self._store.snapshot(after, newest=newest))
 
     def segment(self, id: SegmentId) -> Segment | None:
         return self._read(lambda: self._store.segment(id))
