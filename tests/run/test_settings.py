@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace import PBT, Guard, Inline, Mixture, Processes, RandomSearch, TTest
+from populace import PBT, Guard, Inline, Mixture, Processes, RandomSearch, TTest, Vectorised
 from populace._errors import UsageError
 from populace.core import policy_to_json
 from populace.core.exploit import BinaryTournament, NoExploit, Truncation
@@ -96,4 +96,5 @@ def test_executor_settings_are_those_of_the_executor():
     """An option of an executor that a file cannot set is one that command-line users do not have."""
     from populace.run import ExecutorSettings
 
-    assert set(ExecutorSettings.model_fields) - {"kind"} == {field.name for field in dataclasses.fields(Processes)}
+    known = {field.name for executor in (Processes, Vectorised) for field in dataclasses.fields(executor)}
+    assert set(ExecutorSettings.model_fields) - {"kind"} == known

@@ -106,8 +106,8 @@ def test_run_is_handed_from_executor_to_executor(bowl, synchronous):
 def test_members_left_uneven_are_brought_level(bowl):
     """Worker processes were stopped with some members an interval ahead."""
     with pytest.raises(populace.PopulaceError, match="everything is saved"):
-        bowl("uneven", Processes(workers=1), callbacks=[StopAfter(8)])
-    assert bowl("uneven").state.steps == (12,) * 6
+        bowl("uneven", Processes(workers=2), steps=600, callbacks=[StopAfter(8)])
+    assert bowl("uneven", steps=600).state.steps == (600,) * 6
 
 
 def test_loop_is_refused_before_anything_is_created(tmp_path):
@@ -178,6 +178,7 @@ def test_wrong_setting_is_named(wrong):
 KILLED = """
 import os, signal, sys
 import populace
+from populace.testing import JaxBowl
 
 class Kill(populace.Callback):
     def on_segment(self, segment):

@@ -11,6 +11,7 @@ import difflib
 import inspect
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -79,11 +80,7 @@ class ExecutorSettings(BaseModel):
                 return Vectorised(**arguments)
 
 
-_TAKEN = {
-    "Processes": {"workers", "devices", "threads", "preload", "lease_s"},
-    "Inline": set(),
-    "Vectorised": {"devices", "chunk", "checkpoint_every"},
-}
+_TAKEN = {kind.__name__: {field.name for field in fields(kind)} for kind in (Processes, Inline, Vectorised)}
 
 
 @final
