@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks._figures import heading
 
-_REPEATS = 3
+_repeats = 3
 
 
 def main(arguments: list[str]) -> int:
@@ -30,11 +30,14 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="./do bench vectorised", description=__doc__)
     parser.add_argument("--case", choices=[*_CASES], help="run one case and print its figures as JSON")
     parser.add_argument("--only", nargs="*", default=[*_DEMANDS], choices=[*_DEMANDS], help="demands to look at")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each case, of which the median counts")
     asked = parser.parse_args(arguments)
     if asked.case:
         print(json.dumps(_CASES[asked.case]()))
         return 0
     print(heading())
+    global _repeats  # noqa: PLW0603 - asked once, for all demands
+    _repeats = asked.repeats
     met = [_DEMANDS[name]() for name in asked.only]
     print("all demands met" if all(met) else "a demand was missed")
     return int(not all(met))
@@ -122,7 +125,7 @@ def _tell(what: str, value: float, demand: float, unit: str = "x", *, at_least: 
 def _each(*cases: str) -> list[dict[str, float]]:
     """Returns the median figures of cases that take turns."""
     told: dict[str, list[dict[str, float]]] = {case: [] for case in cases}
-    for _ in range(_REPEATS):
+    for _ in range(_repeats):
         for case in cases:
             command = [sys.executable, "-m", "benchmarks", "vectorised", "--case", case]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
