@@ -314,7 +314,6 @@ def _exploit_case() -> dict[str, float]:
 
 def _memory_case() -> dict[str, float]:
     """The largest resident size while a population with large states trains and is saved, over what they weigh."""
-    import jax
     import jax.numpy as jnp
 
     import populace
@@ -349,9 +348,6 @@ def _memory_case() -> dict[str, float]:
             )
 
     from populace.testing import JaxBowl
-
-    jax.devices()
-    import populace.testing
 
     os.environ["POPULACE_PROGRESS"] = "off"
     with tempfile.TemporaryDirectory() as directory:
