@@ -250,6 +250,7 @@ def test_reader_that_waits_in_line_can_be_interrupted(database: Database, monkey
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:os.fork")
 def test_commit_that_is_frozen_for_longer_than_sqlite_waits_fails_nobody(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,10 +81,10 @@ def test_diverged_member_is_replaced(bowl):
 @pytest.mark.parametrize("stop_after", [1, 9])
 def test_stopped_run_goes_on_to_the_same_log(bowl, stop_after):
     """Ctrl-C, and the same command again."""
-    whole = bowl("whole", synchronous=True, steps=30)
+    whole = bowl("whole", synchronous=True, steps=400)
     with pytest.raises(populace.PopulaceError, match="everything is saved"):
-        bowl("parts", synchronous=True, steps=30, executor=_slow(), callbacks=[StopAfter(stop_after)])
-    assert _log(bowl("parts", synchronous=True, steps=30)) == _log(whole)
+        bowl("parts", synchronous=True, steps=400, executor=_slow(), callbacks=[StopAfter(stop_after)])
+    assert _log(bowl("parts", synchronous=True, steps=400)) == _log(whole)
 
 
 def _slow():

@@ -40,7 +40,7 @@ def _parent_not_loaded(right: Wrong, self: Any) -> Any:
     return None
 
 
-@_bugs.add("steps-reset", "A clone counts its steps from zero.", "worker._stay:Draft")
+@_bugs.add("steps-reset", "A clone counts its steps from zero.", "worker._drafts:Draft")
 def _steps_reset(right: Wrong, **draft: Any) -> Any:
     return right(**{**draft, "start_step": 0 if draft["donor"] else draft["start_step"]})
 
@@ -67,7 +67,7 @@ def _old_view(right: Wrong, self: Any, newest: Any, joined: int) -> Any:
     return empty.with_ended(stale, population.sequence)
 
 
-@_bugs.add("wrong-snapshot", "A decision names another snapshot than it saw.", "worker._stay:Draft")
+@_bugs.add("wrong-snapshot", "A decision names another snapshot than it saw.", "worker._drafts:Draft")
 def _wrong_snapshot(right: Wrong, **draft: Any) -> Any:
     return right(**{**draft, "snapshot": max(0, draft["snapshot"] - 1)})
 
