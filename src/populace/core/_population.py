@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
@@ -169,8 +169,7 @@ class Population:
         members = list(changed)
         stand = [latest[member] for member in members]
         better_P[members] = [np.nan if s is None else s.better(self.mode) for s in stand]
-        generations = [0 if s is None else s.generation for s in stand]
-        tie_P[members] = [_tie(self.seed, *place) for place in zip(members, generations, strict=True)]
+        tie_P[members] = _ties(self.seed, members, [0 if s is None else s.generation for s in stand])
         donates_P[members] = [s is not None and s.can_donate for s in stand]
         return replace(
             self,
@@ -192,17 +191,15 @@ def lockstep_id(newest: Segment, generation: int, since: int) -> SegmentId:
     return SegmentId(newest.member, max(generation, newest.generation - 1)) if is_ahead else newest.id
 
 
-_MASK = 2**64 - 1
+def _ties(seed: int, members: Sequence[int], generations: Sequence[int]) -> NDArray[np.uint64]:
+    """Returns the numbers that order segments among equal scores."""
+    places = np.array(members, dtype=np.uint64), np.array(generations, dtype=np.uint64)
+    return _mix(np.uint64(seed % 2**64) ^ _mix(places[0] ^ _mix(places[1])))
 
 
-def _tie(seed: int, member: int, generation: int) -> int:
-    """Returns the number that orders a segment among equal scores."""
-    return _mix((seed & _MASK) ^ _mix(member ^ _mix(generation)))
-
-
-def _mix(x: int) -> int:
-    """SplitMix64 (Steele, Lea, Flood 2014): a counter-based generator without state."""
-    z = (x + 0x9E3779B97F4A7C15) & _MASK
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
-    return z ^ (z >> 31)
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64 (Steele, Lea, Flood 2014): a counter-based generator without state. Arithmetic is modulo 2**64."""
+    z = x + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
