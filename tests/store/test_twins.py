@@ -56,7 +56,7 @@ def _call(store, name, arguments, options):
 def _view(store):
     """Returns everything that can be read from a store."""
     views = [store.segments(), store.events(), store.state(), store.referenced(), store.snapshot()]
-    views += [store.snapshot(2, newest=newest) for newest in (False, True)]
+    views += [store.snapshot(2), *(sorted(store.standings(after).stands) for after in (0, 2))]
     return [_comparable(view) for view in views]
 
 

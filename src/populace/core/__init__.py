@@ -21,6 +21,7 @@ from populace.core._schedule import Piece, Schedule
 from populace.core._score import Diverged, Failed, Finite, Mode, Outcome, Status, outcome_of, status_of
 from populace.core._segment import Evaluation, Segment, SegmentId, Why
 from populace.core._spec import RunSpec
+from populace.core._stands import Latest, Stand
 from populace.core._verify import Chapter, Violation, chapters, verify_log
 from populace.core._whole import check_metric, check_whole
 
@@ -37,6 +38,7 @@ __all__ = [
     "Failed",
     "Finite",
     "Guard",
+    "Latest",
     "Lineage",
     "Mode",
     "Outcome",
@@ -49,6 +51,7 @@ __all__ = [
     "Schedule",
     "Segment",
     "SegmentId",
+    "Stand",
     "Start",
     "Status",
     "Violation",

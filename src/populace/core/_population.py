@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from populace.core._score import Mode
 from populace.core._segment import Segment, SegmentId
+from populace.core._stands import Latest, Stand
 from populace.space import Space
 
 # Array names end in their axes: P the members.
@@ -30,7 +31,7 @@ class Population:
     """The run's seed."""
     sequence: int
     """Everything the log holds up to this number is in the snapshot, nothing after it."""
-    latest: tuple[Segment | None, ...]
+    latest: Sequence[Segment | None]
     """Per member the newest ended segment; None where none has ended."""
     forest: Mapping[SegmentId, Segment]
     """Ended segments by id; at least the ancestors that the policy looks at. May hold later ones too."""
@@ -144,6 +145,36 @@ class Population:
             forest[segment.id] = segment
             changed.add(segment.member)
         return self._standing(latest, changed, forest, sequence)
+
+    def with_stands(
+        self, stands: Iterable[Stand], sequence: int, read: Callable[[SegmentId], Segment], known: Segment
+    ) -> Population:
+        """Returns the population after these have changed, whose segments are read when they are first looked at.
+
+        Args:
+            stands: Of every member whose newest ended segment is another than before, or can be copied no more.
+            sequence: The new snapshot's number.
+            read: Returns an ended segment as decisions see it at that number.
+            known: A segment that need not be read.
+        """
+        generations = list(self.latest.generations) if isinstance(self.latest, Latest) else [None] * self.size
+        better_P, tie_P, donates_P = self.better_P.copy(), self.tie_P.copy(), self.donates_P.copy()
+        columns = list(zip(*stands, strict=True))
+        if columns:
+            members, ended, scores, donate = columns
+            better_P[list(members)] = [-np.inf if score is None else self.mode.orient(score) for score in scores]
+            tie_P[list(members)] = _ties(self.seed, members, ended)
+            donates_P[list(members)] = donate
+            for member, generation in zip(members, ended, strict=True):
+                generations[member] = generation
+        return replace(
+            self,
+            latest=Latest(generations, read, {known.id: known}),
+            sequence=sequence,
+            better_P=better_P,
+            tie_P=tie_P,
+            donates_P=donates_P,
+        )
 
     def with_damaged(self, segments: Iterable[Segment]) -> Population:
         """Returns the population after the checkpoints of these segments were found damaged: nobody copies them."""

@@ -21,6 +21,7 @@ from populace.store._protocol import (
     Published,
     RunState,
     RunStatus,
+    Standings,
     Store,
     Trained,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "RunState",
     "RunStatus",
     "SqliteStore",
+    "Standings",
     "Store",
     "Trained",
     "file_system",

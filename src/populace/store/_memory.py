@@ -5,14 +5,14 @@ Written in plain Python and apart from the SQL one, so that each is a check on t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import final
 
 from populace._errors import DonorGone, RunExists, StaleClaim, StoreError, UnknownRun
 from populace.core import Failed, Finite, Outcome, RunSpec, Segment, SegmentId, Why, base_of, kept, last_good
 from populace.store._clock import Clock, HostClock
-from populace.store._memory_rows import Member, Run, begun, logged, with_ending
+from populace.store._memory_rows import Member, Run, begun, changes_since, logged, stands_since, with_ending
 from populace.store._protocol import (
     Changes,
     Claim,
@@ -26,6 +26,7 @@ from populace.store._protocol import (
     Published,
     RunState,
     RunStatus,
+    Standings,
     Trained,
 )
 from populace.store._rules import Standing, claimable, first, hands_over, storable
@@ -208,18 +209,11 @@ class MemoryStore:
             if member.worker is not None and member.boot == self._clock.boot():
                 self._hold(member, member.worker)
 
-    def snapshot(self, after: int = 0, *, newest: bool = False) -> Changes:
-        segments: Iterable[Segment] = self._run.segments.values()
-        if newest or not after:
-            segments = [m.newest for m in self._run.members if m.newest is not None]
-        ended = [(s.ended, s) for s in segments if s.ended is not None and s.ended > after]
-        ended.sort(key=lambda pair: pair[0])
-        damaged = [s for s in self._run.segments.values() if s.damaged is not None and 0 < after < s.damaged]
-        return Changes(
-            sequence=len(self._run.events),
-            ended=tuple(segment for _, segment in ended),
-            damaged=tuple(sorted(damaged, key=lambda s: (s.damaged or 0, s.begun))),
-        )
+    def snapshot(self, after: int = 0) -> Changes:
+        return changes_since(self._run, after)
+
+    def standings(self, after: int = 0) -> Standings:
+        return Standings(sequence=len(self._run.events), stands=stands_since(self._run.members, after))
 
     def segment(self, id: SegmentId) -> Segment | None:
         return self._run.segments.get(id)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar, final
 
-from populace.core import RunSpec, Segment, SegmentId
-from populace.store._protocol import Claim, Draft, Ending, Event, RunStatus
+from populace.core import RunSpec, Segment, SegmentId, Stand
+from populace.store._protocol import Changes, Claim, Draft, Ending, Event, RunStatus
 from populace.store._rows import dumps
 
 T = TypeVar("T")
@@ -53,6 +53,28 @@ def logged(value: Mapping[str, T]) -> dict[str, T]:
     """Returns values as a log gives them back: copies, and refused where they are not strict JSON."""
     copy: dict[str, T] = json.loads(dumps(dict(value)))
     return copy
+
+
+def changes_since(run: Run, after: int) -> Changes:
+    """Returns what has happened since a sequence number."""
+    segments: Iterable[Segment] = run.segments.values()
+    if not after:
+        segments = [m.newest for m in run.members if m.newest is not None]
+    ended = [(s.ended, s) for s in segments if s.ended is not None and s.ended > after]
+    ended.sort(key=lambda pair: pair[0])
+    damaged = [s for s in run.segments.values() if s.damaged is not None and 0 < after < s.damaged]
+    return Changes(
+        sequence=len(run.events),
+        ended=tuple(segment for _, segment in ended),
+        damaged=tuple(sorted(damaged, key=lambda s: (s.damaged or 0, s.begun))),
+    )
+
+
+def stands_since(members: Iterable[Member], after: int) -> tuple[Stand, ...]:
+    """Returns where members stand whose standing has changed since a sequence number."""
+    newest = [member.newest for member in members if member.newest is not None]
+    changed = [s for s in newest if max(s.ended or 0, s.damaged or 0) > after]
+    return tuple(Stand(s.member, s.generation, s.score, s.can_donate) for s in changed)
 
 
 def begun(member: Member, claim: Claim, draft: Draft, sequence: int, at: float) -> Segment:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, final
 
-from populace.core import Evaluation, Outcome, RunSpec, Segment, SegmentId, Why
+from populace.core import Evaluation, Outcome, RunSpec, Segment, SegmentId, Stand, Why
 from populace.space import Hyperparameters
 
 
@@ -146,6 +146,17 @@ class Changes:
     """Segments ended since, in the order of their ends (from 0: only the newest ended one of each member)."""
     damaged: tuple[Segment, ...]
     """Segments whose checkpoints were found damaged since, in that order (from 0: none, since the others tell it)."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Standings:
+    """Where the members stand whose standing has changed since a sequence number."""
+
+    sequence: int
+    """The newest sequence number."""
+    stands: tuple[Stand, ...]
+    """Of those members, in no order: each one's newest ended segment."""
 
 
 class EventKind(Enum):
@@ -302,8 +313,11 @@ class Store(Protocol):
     def command(self, word: str) -> None:
         """Asks the run's workers to `stop` at their next ready point, or takes that back with an empty word."""
 
-    def snapshot(self, after: int = 0, *, newest: bool = False) -> Changes:
-        """Returns what has ended since a sequence number; `newest`: only the newest ended segment of each member."""
+    def snapshot(self, after: int = 0) -> Changes:
+        """Returns what has ended since a sequence number."""
+
+    def standings(self, after: int = 0) -> Standings:
+        """Returns who stands elsewhere than at a sequence number, or can be copied no more (from 0: everybody)."""
 
     def segment(self, id: SegmentId) -> Segment | None:
         """Returns one segment."""

@@ -20,6 +20,7 @@ from sqlalchemy import (
     select,
     text,
     tuple_,
+    union_all,
     update,
 )
 from sqlalchemy.sql.dml import ReturningUpdate
@@ -132,14 +133,22 @@ SEGMENTS = select(*_whole).order_by(s.begun)
 ENDED_SINCE = select(*_whole).where(s.ended > p("after")).order_by(s.ended)
 """Segments ended since a sequence number."""
 
-NEWEST_SINCE = ENDED_SINCE.where(exists().where(m.id == s.member, m.generation == s.generation + 1))
-"""Those of them that are their member's newest ended segment."""
-
 DAMAGED_SINCE = select(*_whole).where(s.damaged > p("after")).order_by(s.damaged, s.begun)
 """Segments whose checkpoints were found damaged since a sequence number."""
 
 NEWEST = select(*_whole).where(tuple_(s.member, s.generation).in_(select(m.id, m.generation - 1)))
 """Each member's newest ended segment, in no order: as a join, SQLite would walk the whole log in the order of ends."""
+
+_stand = select(s.member, s.generation, s.score, s.checkpoint_kept)
+STANDS = _stand.where(tuple_(s.member, s.generation).in_(select(m.id, m.generation - 1)))
+"""Where every member stands that has ended a segment."""
+
+_is_newest = exists().where(m.id == s.member, m.generation == s.generation + 1)
+STANDS_SINCE = union_all(
+    _stand.where(s.ended > p("after"), _is_newest),
+    _stand.where(s.damaged > p("after"), s.ended <= p("after"), _is_newest),
+)
+"""Where those stand whose newest ended segment, or its checkpoint, is another since a sequence number."""
 
 TRAINS = (
     update(segment)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from populace.core import Diverged, Evaluation, Failed, Finite, Outcome, Segment, SegmentId, Status, status_of
+from populace.core import Diverged, Evaluation, Failed, Finite, Outcome, Segment, SegmentId, Stand, Status, status_of
 from populace.store._parsed import ParsedEvaluations, ParsedMapping
 from populace.store._protocol import Event, EventKind
 
@@ -112,6 +112,12 @@ def _segment(
         ended_at=ended_at,
     )
     return segment
+
+
+def stand_from_row(row: Any) -> Stand:
+    """Returns the stand that a row of the driver holds: member, generation, score, whether its checkpoint is kept."""
+    member, generation, score, checkpoint_kept = row
+    return Stand(member, generation, score, score is not None and bool(checkpoint_kept))
 
 
 def event_from_row(row: Mapping[str, Any]) -> Event:

@@ -33,9 +33,17 @@ from populace.store._protocol import (
     Published,
     RunState,
     RunStatus,
+    Standings,
     Trained,
 )
-from populace.store._rows import dumps, evaluations_to_text, event_from_row, segment_from_row, segments_from_rows
+from populace.store._rows import (
+    dumps,
+    evaluations_to_text,
+    event_from_row,
+    segment_from_row,
+    segments_from_rows,
+    stand_from_row,
+)
 from populace.store._rules import storable
 from populace.store._schema import SCHEMA_VERSION, metadata
 from populace.store._transaction import Limits, Transaction, best_of
@@ -238,11 +246,11 @@ class SqliteStore:
         with self._write(durable=False) as tx:
             tx.extend_all()
 
-    def snapshot(self, after: int = 0, *, newest: bool = False) -> Changes:
+    def snapshot(self, after: int = 0) -> Changes:
         with self._read() as connection:
             sequence = connection.value(q.SEQUENCE)
             if after:
-                rows = connection.all(q.NEWEST_SINCE if newest else q.ENDED_SINCE, after=after)
+                rows = connection.all(q.ENDED_SINCE, after=after)
             else:
                 rows = sorted(connection.all(q.NEWEST), key=lambda row: row["ended"])
             damaged = connection.all(q.DAMAGED_SINCE, after=after) if after else []
@@ -251,6 +259,12 @@ class SqliteStore:
                 ended=tuple(segments_from_rows(rows)),
                 damaged=tuple(segments_from_rows(damaged)),
             )
+
+    def standings(self, after: int = 0) -> Standings:
+        with self._read() as connection:
+            sequence = connection.value(q.SEQUENCE)
+            rows = connection.all(q.STANDS_SINCE, after=after) if after else connection.all(q.STANDS)
+            return Standings(sequence=sequence, stands=tuple(map(stand_from_row, rows)))
 
     def segment(self, id: SegmentId) -> Segment | None:
         with self._read() as connection:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, final
 
 from populace.checkpoints import CheckpointStore
-from populace.core import Segment, SegmentId
-from populace.store import Changes, Store
+from populace.core import Segment, SegmentId, Stand
+from populace.store import Changes, Standings, Store
 
 
 @final
@@ -54,14 +54,20 @@ class PastLog:
         self.now = 0
         self.asked: list[SegmentId] = []
 
-    def snapshot(self, after: int = 0, *, newest: bool = False) -> Changes:
+    def snapshot(self, after: int = 0) -> Changes:
         """Returns what had ended, as a store does."""
         ended = [s for s in self.whole.values() if s.ended is not None and after < s.ended <= self.now]
         ended.sort(key=lambda s: s.ended or 0)
-        if newest or after == 0:
+        if after == 0:
             last = {s.member: s for s in ended}
             ended = [s for s in ended if last[s.member] is s]
         return Changes(sequence=self.now, ended=tuple(ended), damaged=())
+
+    def standings(self, after: int = 0) -> Standings:
+        """Returns where members had come to, as a store does."""
+        last = {s.member: s for s in self.snapshot(after).ended}
+        stands = tuple(Stand(s.member, s.generation, s.score, s.can_donate) for s in last.values())
+        return Standings(sequence=self.now, stands=stands)
 
     def segment(self, id: SegmentId) -> Segment | None:
         """Returns one segment, if it had ended."""

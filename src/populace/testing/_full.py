@@ -10,7 +10,7 @@ from populace._errors import DiskFull
 from populace.checkpoints import CheckpointStore, Chunk, Digest, MemoryCheckpoints
 from populace.store import MemoryStore
 
-_READS = {"read", "snapshot", "segment", "segments", "events", "state", "referenced", "close"}
+_READS = {"read", "snapshot", "standings", "segment", "segments", "events", "state", "referenced", "close"}
 
 
 @final

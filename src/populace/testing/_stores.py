@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from populace._errors import DonorGone, RunExists, StaleClaim, UnknownRun
-from populace.core import Failed, Finite, Mode, RunSpec, SegmentId
+from populace.core import Failed, Finite, Mode, RunSpec, SegmentId, Stand
 from populace.store import Clock, Draft, EventKind, Idle, RunStatus, Store
 from populace.testing._clock import FakeClock
 from populace.testing._store_calls import begin, claim_of, ending_of, publish, spec_of, train
@@ -354,14 +354,23 @@ class StoreConformance(CheckpointLaws, GenerationLaws):
         assert store.snapshot(before.sequence).ended == ()
         train(store, 2)
         assert [s.id for s in store.snapshot(before.sequence).ended] == [SegmentId(1, 1), SegmentId(0, 2)]
-        train(store, 1)
-        seen = [store.snapshot(before.sequence, newest=newest) for newest in (False, True)]
-        assert [[s.id for s in changes.ended] for changes in seen] == [
-            [SegmentId(1, 1), SegmentId(0, 2), SegmentId(1, 2)],
-            [SegmentId(0, 2), SegmentId(1, 2)],
-        ]
-        assert seen[0].ended[1:] == seen[1].ended
-        assert store.snapshot(newest=True) == store.snapshot()
+
+    @pytest.mark.parametrize("look", [0, 2, 3])
+    def test_standings_are_those_of_the_newest_segments(self, store: Store, look: int) -> None:
+        """A decision ranks members by them, without a look at what each has trained with."""
+        train(store, 3)
+        train(store, 1, score=None)
+        before = store.snapshot().sequence if look else 0
+        train(store, look)
+        newest = {s.member: s for s in store.snapshot().ended}
+        changed = [s for s in newest.values() if (s.ended or 0) > before]
+        found = store.standings(before)
+        assert found.sequence == store.snapshot().sequence
+        assert {stand.member: stand for stand in found.stands} == {
+            s.member: Stand(s.member, s.generation, s.score, s.can_donate) for s in changed
+        }
+        assert len(found.stands) == len(changed)
+        assert store.standings(found.sequence).stands == ()
 
     @pytest.mark.parametrize(("mode", "best"), [(Mode.MAX, 2.0), (Mode.MIN, -1.0)])
     def test_state_names_the_best(self, empty: Store, mode: Mode, best: float) -> None:

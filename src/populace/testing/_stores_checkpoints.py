@@ -119,6 +119,7 @@ class CheckpointLaws:
         before = store.snapshot().sequence
         store.fall_back(claim, "missing")
         assert [(s.id, s.can_donate) for s in store.snapshot(before).damaged] == [(SegmentId(1, 0), False)]
+        assert [s.can_donate for s in store.standings(before).stands if s.member == 1] == [False]
         assert store.snapshot(store.snapshot().sequence).damaged == ()
         assert store.snapshot().damaged == ()
         assert not any(s.can_donate for s in store.snapshot().ended if s.id == SegmentId(1, 0))

@@ -20,6 +20,7 @@ from populace.store import (
     Published,
     RunState,
     RunStatus,
+    Standings,
     Store,
     Trained,
 )
@@ -102,8 +103,11 @@ class PatientStore(Store):
     def command(self, word: str) -> None:
         self._write(lambda: self._store.command(word))
 
-    def snapshot(self, after: int = 0, *, newest: bool = False) -> Changes:
-        return self._patience.through(lambda: self._store.snapshot(after, newest=newest))
+    def snapshot(self, after: int = 0) -> Changes:
+        return self._patience.through(lambda: self._store.snapshot(after))
+
+    def standings(self, after: int = 0) -> Standings:
+        return self._patience.through(lambda: self._store.standings(after))
 
     def segment(self, id: SegmentId) -> Segment | None:
         return self._patience.through(lambda: self._store.segment(id))

@@ -252,9 +252,17 @@ class Stay(Life):
             self._store.retire(claim, decision.why)
             return None
         parent = parent_of(decision, newest)
-        source = None if parent is None else population.forest.get(parent) or self._store.segment(parent)
-        self._source = source
-        return next_draft(decision, newest, source, num_steps, population.sequence)
+        self._source = None if parent is None else self._read(population, newest, parent)
+        return next_draft(decision, newest, self._source, num_steps, population.sequence)
+
+    def _read(self, population: Population, newest: Segment, id: SegmentId) -> Segment | None:
+        """Returns a segment, from the log only where it has not been seen."""
+        if id == newest.id:
+            return newest
+        stands = population.latest[id.member] if id.member < population.size else None  # members may have left the run
+        if stands is not None and stands.id == id:
+            return stands
+        return population.forest.get(id) or self._store.segment(id)
 
     def _is_beyond_help(self, newest: Segment) -> bool:
         """Whether the clones that replaced a member failed one after another so often that trying might never end."""
@@ -272,6 +280,8 @@ class Stay(Life):
         key = decision_key(self._spec.seed, member, generation)
         try:
             return decide(population, member, self._spec.policy, key)
+        except StoreError:
+            raise  # a snapshot reads what it is asked for
         except Exception as error:
             told = "".join(traceback.format_exception(error)).rstrip()
             raise RunFailed(

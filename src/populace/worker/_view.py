@@ -34,13 +34,33 @@ class View:
             newest: The member's newest ended segment.
             joined: As in `Claim`.
         """
-        changes = self._store.snapshot(self._population.sequence, newest=not self._looks_back)
+        if not self._looks_back:
+            return self._in_short(newest)
+        changes = self._store.snapshot(self._population.sequence)
         members = [s for s in changes.ended if s.member < self._spec.population]
         self._population = self._population.with_ended(members, changes.sequence).with_damaged(changes.damaged)
         self._prune()
         self._fill(newest, joined)
         lockstep = self._spec.synchronous
         return self._population.at_generation(newest.generation, joined) if lockstep else self._population
+
+    def _in_short(self, newest: Segment) -> Population:
+        """Returns the newest snapshot for a policy that ranks members by their newest scores alone."""
+        found = self._store.standings(self._population.sequence)
+
+        def read(id: SegmentId) -> Segment:
+            return self._ended(id).as_of(found.sequence)
+
+        stands = [stand for stand in found.stands if stand.member < self._spec.population]
+        population = self._population.with_stands(stands, found.sequence, read, newest)
+        fallback = [] if newest.fallback is None else [self._ended(newest.fallback)]
+        self._population = replace(population, forest={good.id: good for good in fallback})
+        return self._population
+
+    def _ended(self, id: SegmentId) -> Segment:
+        found = self._store.segment(id)
+        assert found is not None, "what a decision looks at is in the log"
+        return found
 
     @property
     def _looks_back(self) -> bool:
@@ -52,18 +72,13 @@ class View:
         """Loads the ancestors that the policy looks at and that ended before this worker first looked."""
         policy = self._spec.policy
         if newest.fallback is not None and newest.fallback not in self._population.forest:
-            good = self._store.segment(newest.fallback)
-            assert good is not None, "a fallback is in the log"
+            good = self._ended(newest.fallback)
             self._population = replace(self._population, forest={**self._population.forest, good.id: good})
-        if not self._looks_back:
-            return
         forest, start = dict(self._population.forest), len(self._population.forest)
 
         def get(id: SegmentId) -> Segment:
             if id not in forest:
-                found = self._store.segment(id)
-                assert found is not None, "an ancestor is in the log"
-                forest[id] = found.as_of(self._population.sequence)
+                forest[id] = self._ended(id).as_of(self._population.sequence)
             return forest[id]
 
         known = [s for s in self._population.latest if s is not None]

@@ -19,6 +19,7 @@ from populace.store import (
     Published,
     RunState,
     RunStatus,
+    Standings,
     Store,
     Trained,
 )
@@ -125,8 +126,11 @@ class GatedStore(Store):
             self._notes.counts["waited for a donor"] += 1
         self._told("release")
 
-    def snapshot(self, after: int = 0, *, newest: bool = False) -> Changes:
-        return self._read(lambda: self._store.snapshot(after, newest=newest))
+    def snapshot(self, after: int = 0) -> Changes:
+        return self._read(lambda: self._store.snapshot(after))
+
+    def standings(self, after: int = 0) -> Standings:
+        return self._read(lambda: self._store.standings(after))
 
     def segment(self, id: SegmentId) -> Segment | None:
         return self._read(lambda: self._store.segment(id))
