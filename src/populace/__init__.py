@@ -14,7 +14,7 @@ from populace._errors import PopulaceError
 if TYPE_CHECKING:
     from populace.core import PBT, Guard, RandomSearch, Schedule
     from populace.core.exploit import BinaryTournament, NoExploit, Truncation, TTest
-    from populace.core.explore import Mixture, NoExplore, Perturb, Resample
+    from populace.core.explore import PB2, Mixture, NoExplore, Perturb, Resample
     from populace.executors import Inline, Processes
     from populace.run import Callback, Result, replay, resume, tune
     from populace.space import (
@@ -39,7 +39,7 @@ _HOMES = {
     "worker": ("Trainable", "Member"),
     "core": ("PBT", "RandomSearch", "Guard", "Schedule"),
     "core.exploit": ("Truncation", "TTest", "BinaryTournament", "NoExploit"),
-    "core.explore": ("Perturb", "Resample", "Mixture", "NoExplore"),
+    "core.explore": ("Perturb", "Resample", "Mixture", "NoExplore", "PB2"),
     "space": (
         *("Space", "Uniform", "LogUniform", "IntUniform", "LogIntUniform"),
         *("Complement", "Choice", "Ordinal", "Constant", "Key"),
@@ -50,6 +50,7 @@ _HOMES = {
 _HOME_OF = {name: f"populace.{home}" for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "PB2",
     "PBT",
     "BinaryTournament",
     "Callback",

@@ -81,6 +81,9 @@ class TieLags(Policy):
     needs_history = False
     starts = ()
 
+    def depth(self, size: int) -> int:
+        return 0
+
     def warnings(self, size: int) -> list[str]:
         return []
 

@@ -26,7 +26,7 @@ from populace.core import (
     source_digest,
 )
 from populace.core.exploit import BinaryTournament, NoExploit, Truncation, TTest
-from populace.core.explore import ExploreStrategy, Mixture, NoExplore, Perturb, Resample
+from populace.core.explore import PB2, ExploreStrategy, Mixture, NoExplore, Perturb, Resample
 from populace.space import Choice, Hyperparameters, Key, LogUniform, Space, Uniform, Value
 
 SPACE = Space.of({"lr": LogUniform(1e-5, 1e-1), "kind": Choice(["a", "b"]), "x": Uniform(0, 1)})
@@ -39,6 +39,7 @@ explores = (
     | st.builds(Resample, shares)
     | st.builds(Mixture, shares, factors)
     | st.just(NoExplore())
+    | st.builds(PB2, rows=st.integers(2, 5000), variance_bonus=st.booleans())
 )
 policies = st.builds(
     PBT,

@@ -12,11 +12,14 @@ from populace._errors import StoreError
 from populace.core._guard import Guard
 from populace.core._policy import PBT, Policy
 from populace.core.exploit import BinaryTournament, NoExploit, Truncation, TTest
-from populace.core.explore import FunctionExplore, Mixture, NoExplore, Perturb, Resample
+from populace.core.explore import PB2, FunctionExplore, Mixture, NoExplore, Perturb, Resample
 
 _KINDS: Mapping[str, type[object]] = {
     kind.__name__: kind
-    for kind in (PBT, Guard, Truncation, TTest, BinaryTournament, NoExploit, Perturb, Resample, Mixture, NoExplore)
+    for kind in (
+        *(PBT, Guard, Truncation, TTest, BinaryTournament, NoExploit),
+        *(Perturb, Resample, Mixture, NoExplore, PB2),
+    )
 }
 
 

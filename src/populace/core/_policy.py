@@ -20,7 +20,15 @@ from populace.core._score import Failed, Finite
 from populace.core._segment import Segment, SegmentId, Why
 from populace.core._whole import check_whole
 from populace.core.exploit import ExploitStrategy, Keep, NoExploit, Take, Truncation
-from populace.core.explore import ExploreStrategy, FunctionExplore, Perturb, PlainExplore
+from populace.core.explore import (
+    ExploreStrategy,
+    FunctionExplore,
+    InformedExplore,
+    Perturb,
+    PlainExplore,
+    Scene,
+    explored,
+)
 from populace.space import Hyperparameters, Key, Space
 
 E = TypeVar("E", bound=Enum)
@@ -59,6 +67,10 @@ class Policy(ABC):
     def needs_history(self) -> bool:
         """Whether it looks at segments older than the newest of each member."""
 
+    @abstractmethod
+    def depth(self, size: int) -> int:
+        """Returns how many of each member's newest segments it looks at in a population of `size`; 0 for none."""
+
     @property
     @abstractmethod
     def starts(self) -> tuple[Hyperparameters, ...]:
@@ -94,7 +106,7 @@ class PBT(Policy):
     """
 
     exploit: ExploitStrategy = field(default_factory=Truncation)
-    explore: ExploreStrategy | PlainExplore = field(default_factory=Perturb)
+    explore: ExploreStrategy | InformedExplore | PlainExplore = field(default_factory=Perturb)
     copy: Copy | str = Copy.BOTH
     compare: Compare | str = Compare.LATEST
     burn_in: int = 0
@@ -108,7 +120,7 @@ class PBT(Policy):
             raise UsageError(
                 f"`exploit` must be a strategy such as Truncation(0.2) or TTest(), but got {self.exploit!r}"
             )
-        if not isinstance(self.explore, ExploreStrategy):
+        if not isinstance(self.explore, ExploreStrategy | InformedExplore):
             if not isinstance(self.explore, Callable):  # type: ignore[arg-type]  # the ABC serves isinstance
                 raise UsageError(
                     f"`explore` must be a strategy such as Perturb() or a function, but got {self.explore!r}"
@@ -136,6 +148,9 @@ class PBT(Policy):
     def needs_history(self) -> bool:
         return self.compare is Compare.EQUAL_PROGRESS
 
+    def depth(self, size: int) -> int:
+        return self.explore.depth(size) if isinstance(self.explore, InformedExplore) else 0
+
     def warnings(self, size: int) -> list[str]:
         return self.exploit.warnings(size)
 
@@ -157,8 +172,8 @@ class PBT(Policy):
         if objection is None:
             return self._take(population, segment, answer, key)
         why = {**why, "rival": answer.donor, "guard": objection}
-        explored = self._explore(population, own, key) if self.guard.explores else own
-        return Continue(hyperparameters=explored, why=why)
+        changed = self._explore(population, segment, own, segment, key) if self.guard.explores else own
+        return Continue(hyperparameters=changed, why=why)
 
     def _fall_back(self, population: Population, segment: Segment, key: Key) -> Decision:
         """Goes on from what is left of a member whose checkpoint is damaged."""
@@ -186,8 +201,8 @@ class PBT(Policy):
     def _take(self, population: Population, segment: Segment, answer: Take, key: Key) -> Continue | Exploit:
         assert isinstance(self.copy, Copy)
         if self.copy is Copy.NOTHING:
-            explored = self._explore(population, segment.hyperparameters, key)
-            return Continue(hyperparameters=explored, why={**answer.why, "score": segment.score, "explored": True})
+            changed = self._explore(population, segment, segment.hyperparameters, segment, key)
+            return Continue(hyperparameters=changed, why={**answer.why, "score": segment.score, "explored": True})
         return self._clone(population, segment, answer.donor, answer.why, key, copy=self.copy)
 
     def _clone(
@@ -195,17 +210,21 @@ class PBT(Policy):
     ) -> Exploit:
         source = population.latest[donor]
         assert source is not None, "a donor has ended a segment"
-        base = segment.hyperparameters if copy is Copy.WEIGHTS else source.hyperparameters
+        given = segment.hyperparameters if copy is Copy.WEIGHTS else source.hyperparameters
+        base = segment if copy is Copy.HYPERPARAMETERS else source
         return Exploit(
             donor=source.id,
             copies_weights=copy is not Copy.HYPERPARAMETERS,
-            hyperparameters=self._explore(population, base, key),
+            hyperparameters=self._explore(population, segment, given, base, key),
             why={**why, "score": segment.score, "donor": str(source.id), "donor_score": source.score},
         )
 
-    def _explore(self, population: Population, base: Hyperparameters, key: Key) -> Hyperparameters:
-        assert isinstance(self.explore, ExploreStrategy)
-        return self.explore.explore(base, population.space, key.fold("explore"))
+    def _explore(
+        self, population: Population, segment: Segment, given: Hyperparameters, base: Segment, key: Key
+    ) -> Hyperparameters:
+        assert isinstance(self.explore, ExploreStrategy | InformedExplore)
+        scene = Scene(population=population, member=segment.member, base=base)
+        return explored(self.explore, given, scene, key.fold("explore"))
 
 
 def RandomSearch(*, initial: Sequence[Hyperparameters] = ()) -> PBT:  # noqa: N802 - reads as a policy beside PBT()

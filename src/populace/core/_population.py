@@ -94,6 +94,20 @@ class Population:
             yield walker
             walker = None if walker.parent is None else self.forest.get(walker.parent)
 
+    def lives(self, depth: int) -> Iterator[Segment]:
+        """Yields each member's newest `depth` segments, oldest first, as far as the forest reaches.
+
+        In lockstep no later generation is among them, whatever has ended meanwhile.
+        """
+        for member, newest in enumerate(self.latest):
+            if newest is None:
+                continue
+            for generation in range(max(0, newest.generation - depth + 1), newest.generation):
+                segment = self.forest.get(SegmentId(member, generation))
+                if segment is not None:
+                    yield segment
+            yield newest
+
     def window(self, segment: Segment, size: int) -> list[float]:
         """Returns the last `size` evaluation scores along a segment's ancestry, newest first.
 

@@ -46,7 +46,12 @@ class View:
     def _looks_back(self) -> bool:
         """Whether decisions depend on more than each member's newest segment."""
         policy = self._spec.policy
-        return self._spec.synchronous or policy.memory > 0 or policy.needs_history
+        return self._spec.synchronous or policy.memory > 0 or policy.needs_history or self._depth > 0
+
+    @property
+    def _depth(self) -> int:
+        """How many of each member's newest segments decisions depend on."""
+        return self._spec.policy.depth(self._spec.population)
 
     def _fill(self, newest: Segment, joined: int) -> None:
         """Loads the ancestors that the policy looks at and that ended before this worker first looked."""
@@ -69,6 +74,11 @@ class View:
         known = [s for s in self._population.latest if s is not None]
         if self._spec.synchronous:
             known = [get(lockstep_id(s, newest.generation, joined)) for s in known]
+        for segment in known:
+            for generation in range(max(0, segment.generation - self._depth + 1), segment.generation + 1):
+                lived = segment if generation == segment.generation else get(SegmentId(segment.member, generation))
+                if self._depth and lived.parent is not None:
+                    get(lived.parent)
         if policy.memory or policy.needs_history:
             least = min((s.end_step for s in known), default=0)
             for segment in known:
@@ -86,7 +96,7 @@ class View:
     def _prune(self) -> None:
         """Forgets segments that no decision will look at again, so that a long run does not fill the memory."""
         population = self._population
-        if len(population.forest) <= 4 * population.size * (1 + self._spec.policy.memory) + _SPARE:
+        if len(population.forest) <= 4 * population.size * (1 + self._spec.policy.memory + self._depth) + _SPARE:
             return
         # What is still needed of them is loaded again at once.
         newest = {s.id: s for s in population.latest if s is not None}
