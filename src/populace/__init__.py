@@ -14,7 +14,7 @@ from populace._errors import PopulaceError
 if TYPE_CHECKING:
     from populace.core import PBT, Guard, RandomSearch, Schedule
     from populace.core.exploit import BinaryTournament, NoExploit, Truncation, TTest
-    from populace.core.explore import PB2, Mixture, NoExplore, Perturb, Resample
+    from populace.core.explore import PB2, Mixture, NoExplore, Pairwise, Perturb, Resample, TrustRegion
     from populace.executors import Inline, Processes
     from populace.run import Callback, Result, replay, resume, tune
     from populace.space import (
@@ -39,7 +39,7 @@ _HOMES = {
     "worker": ("Trainable", "Member"),
     "core": ("PBT", "RandomSearch", "Guard", "Schedule"),
     "core.exploit": ("Truncation", "TTest", "BinaryTournament", "NoExploit"),
-    "core.explore": ("Perturb", "Resample", "Mixture", "NoExplore", "PB2"),
+    "core.explore": ("Perturb", "Resample", "Mixture", "NoExplore", "PB2", "TrustRegion", "Pairwise"),
     "space": (
         *("Space", "Uniform", "LogUniform", "IntUniform", "LogIntUniform"),
         *("Complement", "Choice", "Ordinal", "Constant", "Key"),
@@ -68,6 +68,7 @@ __all__ = [
     "NoExploit",
     "NoExplore",
     "Ordinal",
+    "Pairwise",
     "Perturb",
     "PopulaceError",
     "Processes",
@@ -79,6 +80,7 @@ __all__ = [
     "TTest",
     "Trainable",
     "Truncation",
+    "TrustRegion",
     "Uniform",
     "Vectorised",
     "replay",

@@ -42,7 +42,8 @@ def _search(length: float, under_way: Points = NOBODY, *, variance_bonus: bool =
     return _Search(
         posterior=Posterior(Kernel(length=length), MEASURED, Y, under_way),
         target=TARGET,
-        free_D=np.array([True]),
+        low_D=np.zeros(1),
+        high_D=np.ones(1),
         num_options=[],
         root_beta=0.453788,
         variance_bonus=variance_bonus,

@@ -24,7 +24,7 @@ HEAVY = ["sqlalchemy", "scipy", "matplotlib", "torch", "jax", "ray", "rich", "ty
 ROOT_NAMES = {
     *("tune", "resume", "replay", "Trainable", "Member", "Result", "Schedule"),
     *("PBT", "RandomSearch", "Truncation", "TTest", "BinaryTournament", "NoExploit"),
-    *("Perturb", "Resample", "Mixture", "NoExplore", "PB2", "Guard"),
+    *("Perturb", "Resample", "Mixture", "NoExplore", "PB2", "TrustRegion", "Pairwise", "Guard"),
     *("Uniform", "LogUniform", "IntUniform", "LogIntUniform", "Choice", "Ordinal", "Constant", "Complement"),
     *("Key", "Space", "Inline", "Processes", "Vectorised", "Callback", "PopulaceError"),
 }

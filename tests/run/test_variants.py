@@ -2,7 +2,7 @@
 
 import pytest
 
-from populace import PB2, PBT, Choice, Inline, LogUniform, Processes, Truncation, Vectorised
+from populace import PB2, PBT, Choice, Inline, LogUniform, Pairwise, Processes, Truncation, TrustRegion, Vectorised
 from populace.core import policy_from_json, policy_to_json
 from populace.run import verify
 from populace.testing import NoisyBowl, tune_toy
@@ -12,6 +12,9 @@ pytestmark = pytest.mark.slow
 JAX_SPACE = {"lr": LogUniform(1e-3, 1e-1), "shakes": Choice([1, 2])}
 VARIANTS = {
     "pb2": PBT(exploit=Truncation(0.5), explore=PB2(rows=24)),
+    "pb2 in a region": PBT(exploit=Truncation(0.5), explore=PB2(rows=24, choices="modelled", region=TrustRegion())),
+    "region": PBT(exploit=Truncation(0.5), explore=TrustRegion(failures=1, rounds=3)),
+    "pairwise": PBT(exploit=Truncation(0.5), explore=Pairwise(rounds=3)),
 }
 every_variant = pytest.mark.parametrize("policy", VARIANTS.values(), ids=VARIANTS)
 

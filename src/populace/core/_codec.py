@@ -12,13 +12,22 @@ from populace._errors import StoreError
 from populace.core._guard import Guard
 from populace.core._policy import PBT, Policy
 from populace.core.exploit import BinaryTournament, NoExploit, Truncation, TTest
-from populace.core.explore import PB2, FunctionExplore, Mixture, NoExplore, Perturb, Resample
+from populace.core.explore import (
+    PB2,
+    FunctionExplore,
+    Mixture,
+    NoExplore,
+    Pairwise,
+    Perturb,
+    Resample,
+    TrustRegion,
+)
 
 _KINDS: Mapping[str, type[object]] = {
     kind.__name__: kind
     for kind in (
         *(PBT, Guard, Truncation, TTest, BinaryTournament, NoExploit),
-        *(Perturb, Resample, Mixture, NoExplore, PB2),
+        *(Perturb, Resample, Mixture, NoExplore, PB2, TrustRegion, Pairwise),
     )
 }
 

@@ -8,7 +8,9 @@ from populace.core.explore._explore import (
     Scene,
     explored,
 )
+from populace.core.explore._pairwise import Pairwise
 from populace.core.explore._pb2 import PB2
+from populace.core.explore._region import TrustRegion
 from populace.core.explore._strategies import Mixture, NoExplore, Perturb, Resample
 
 __all__ = [
@@ -18,9 +20,11 @@ __all__ = [
     "InformedExplore",
     "Mixture",
     "NoExplore",
+    "Pairwise",
     "Perturb",
     "PlainExplore",
     "Resample",
     "Scene",
+    "TrustRegion",
     "explored",
 ]

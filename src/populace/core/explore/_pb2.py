@@ -23,6 +23,7 @@ learn from: hyperparameters are drawn anew.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, final
 
@@ -35,6 +36,7 @@ from populace.core._segment import Segment
 from populace.core._whole import check_whole
 from populace.core.explore._explore import InformedExplore, Scene
 from populace.core.explore._process import Floats, Points, Posterior, fit
+from populace.core.explore._region import Box, TrustRegion, bounds
 from populace.space import Choice, Constant, Dimension, Hyperparameters, Key, Space, Value
 
 _NUM_DRAWN = 256
@@ -54,11 +56,13 @@ class PB2(InformedExplore):
         choices: What becomes of unordered choices: "random" draws them anew (PB2-Rand), "modelled" lets the process
             judge them together with the numbers (its kernel is that of PB2-Mix; the bandit of that paper is left out).
         variance_bonus: Multiplies by the variance instead of the deviation, as the reference code does.
+        region: Seeks numbers only in this region around the donor's, as BG-PBT does (arXiv 2207.09405); None: anywhere.
     """
 
     rows: int = 500
     choices: str = "random"
     variance_bonus: bool = False
+    region: TrustRegion | None = None
 
     def __post_init__(self) -> None:
         check_whole("rows", self.rows, 2, "it is the segments to learn from; 500 is usual", most=5000)
@@ -66,17 +70,40 @@ class PB2(InformedExplore):
             raise UsageError(f"`choices` must be 'random' or 'modelled', but got PB2(choices={self.choices!r})")
         if not isinstance(self.variance_bonus, bool):
             raise UsageError(f"`variance_bonus` must be True or False, but got {self.variance_bonus!r}")
+        if self.region is not None and not isinstance(self.region, TrustRegion):
+            raise UsageError(f"`region` must be a TrustRegion(...) or None, but got {self.region!r}")
 
     def depth(self, size: int) -> int:
+        return max(self._share(size), self.region.rounds if self.region is not None else 0)
+
+    def _share(self, size: int) -> int:
         return max(1, self.rows // size)
 
     def explore(self, hyperparameters: Hyperparameters, scene: Scene, key: Key) -> dict[str, Value]:
         population, space = scene.population, scene.population.space
         anew = space.resample(hyperparameters, key.fold("resample"))
-        rows = gains(population, self.depth(population.size))[-self.rows :]
+        rows = gains(population, self._share(population.size))[-self.rows :]
         names = _Names.of(space, modelled=self.choices == "modelled")
         if len(rows) < 2 or not isinstance(scene.base.outcome, Finite) or not (names.numbers or names.choices):
             return anew
+        box = None if self.region is None else self.region.box(population)
+        if box is not None and self.region is not None and self.region.begins_anew(box):
+            return anew
+        search = self._search(hyperparameters, scene, rows, names, box)
+        for foreseen in range(min(_num_below(population, scene.member), _MOST_FORESEEN)):
+            search = search.without(search.drawn(key.fold("others", foreseen).generator()))
+        active = space.active(hyperparameters)
+        found = search.best(key.fold("own").generator())
+        places = dict(zip(names.numbers, found.x_ND[0, 1:].tolist(), strict=True))
+        for name, code in zip(names.choices, found.choice_NC[0].tolist(), strict=True):
+            places[name] = (code + 0.5) / _num_options(space[name])
+        return {n: space[n].from_unit(places[n]) if n in places and n in active else anew[n] for n in space}
+
+    def _search(
+        self, hyperparameters: Hyperparameters, scene: Scene, rows: Sequence[Gain], names: _Names, box: Box | None
+    ) -> _Search:
+        """Returns the search for the best values, given what was gained and what is under way."""
+        population, space = scene.population, scene.population.space
         others = [s for m, s in enumerate(population.latest) if s is not None and m != scene.member]
         standing = [(s.end_step, s.better(population.mode), s.hyperparameters) for s in others if s.score is not None]
         target = (scene.base.end_step, scene.base.better(population.mode), hyperparameters)
@@ -85,21 +112,16 @@ class PB2(InformedExplore):
         y_N = _standardised([row.score for row in rows], [row.after for row in rows], [row.steps for row in rows])
         measured, under_way = points.part(0, len(rows)), points.part(len(rows), -1)
         active = space.active(hyperparameters)
-        search = _Search(
+        low_D, high_D = _limits(names.numbers, points.x_ND[-1, 1:], active, box)
+        return _Search(
             posterior=Posterior(fit(measured, y_N), measured, y_N, under_way),
             target=points.part(-1),
-            free_D=np.array([name in active for name in names.numbers], dtype=np.bool_),
+            low_D=low_D,
+            high_D=high_D,
             num_options=[_num_options(space[name]) if name in active else 0 for name in names.choices],
             root_beta=root_beta(len(rows)),
             variance_bonus=self.variance_bonus,
         )
-        for foreseen in range(min(_num_below(population, scene.member), _MOST_FORESEEN)):
-            search = search.without(search.drawn(key.fold("others", foreseen).generator()))
-        found = search.best(key.fold("own").generator())
-        places = dict(zip(names.numbers, found.x_ND[0, 1:].tolist(), strict=True))
-        for name, code in zip(names.choices, found.choice_NC[0].tolist(), strict=True):
-            places[name] = (code + 0.5) / _num_options(space[name])
-        return {n: space[n].from_unit(places[n]) if n in places and n in active else anew[n] for n in space}
 
 
 class Gain(NamedTuple):
@@ -183,6 +205,16 @@ def _points(asked: list[tuple[int, float, Hyperparameters]], names: _Names, spac
     )
 
 
+def _limits(names: list[str], at_D: Floats, active: Mapping[str, Value], box: Box | None) -> tuple[Floats, Floats]:
+    """Returns the bounds between which numbers are sought; what is not in force stays where it is."""
+    ends = [
+        ((0.0, 1.0) if box is None else bounds(place, box)) if name in active else (place, place)
+        for name, place in zip(names, at_D.tolist(), strict=True)
+    ]
+    array = np.array(ends, dtype=np.float64).reshape(len(names), 2)
+    return array[:, 0], array[:, 1]
+
+
 def _num_options(choice: Dimension) -> int:
     assert isinstance(choice, Choice)
     return len(choice.values)
@@ -205,7 +237,8 @@ class _Search:
 
     posterior: Posterior
     target: Points
-    free_D: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    low_D: Floats
+    high_D: Floats
     num_options: list[int]
     root_beta: float
     variance_bonus: bool
@@ -220,7 +253,8 @@ class _Search:
         return _Search(
             posterior=self.posterior.and_under_way(taken),
             target=self.target,
-            free_D=self.free_D,
+            low_D=self.low_D,
+            high_D=self.high_D,
             num_options=self.num_options,
             root_beta=self.root_beta,
             variance_bonus=self.variance_bonus,
@@ -228,16 +262,18 @@ class _Search:
 
     def drawn(self, generator: np.random.Generator) -> Points:
         """Returns the best of points drawn evenly."""
-        units_MD = generator.random((_NUM_DRAWN, len(self.free_D)))
+        units_MD = self.low_D + (self.high_D - self.low_D) * generator.random((_NUM_DRAWN, len(self.low_D)))
         return self._best_of(units_MD, self._drawn_choices(generator, _NUM_DRAWN))
 
     def best(self, generator: np.random.Generator) -> Points:
         """Returns the best of points drawn evenly, then of others nearer and nearer to it."""
         best = self.drawn(generator)
         for radius in _RADII:
-            near_MD = best.x_ND[:, 1:] + radius * generator.standard_normal((_NUM_NEAR, len(self.free_D)))
+            near_MD = best.x_ND[:, 1:] + radius * generator.standard_normal((_NUM_NEAR, len(self.low_D)))
             near_MD[0] = best.x_ND[0, 1:]
-            best = self._best_of(np.clip(near_MD, 0, 1), np.repeat(best.choice_NC, _NUM_NEAR, axis=0))
+            best = self._best_of(
+                np.clip(near_MD, self.low_D, self.high_D), np.repeat(best.choice_NC, _NUM_NEAR, axis=0)
+            )
         return best
 
     def _drawn_choices(
@@ -251,7 +287,6 @@ class _Search:
 
     def _best_of(self, units_MD: Floats, choice_MC: np.ndarray[tuple[int, int], np.dtype[np.intp]]) -> Points:
         num = len(units_MD)
-        units_MD = np.where(self.free_D, units_MD, self.target.x_ND[0, 1:])
         score_M1 = np.repeat(self.target.x_ND[:, :1], num, axis=0)
         points = Points(np.repeat(self.target.time_N, num), np.hstack([score_M1, units_MD]), choice_MC)
         place = int(np.argmax(self.worth(points)))
