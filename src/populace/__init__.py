@@ -13,7 +13,7 @@ from populace._errors import PopulaceError
 
 if TYPE_CHECKING:
     from populace.core import PBT, Guard, RandomSearch, Schedule
-    from populace.core.exploit import BinaryTournament, NoExploit, Truncation, TTest
+    from populace.core.exploit import Backtrack, BinaryTournament, NoExploit, Truncation, TTest
     from populace.core.explore import PB2, Mixture, NoExplore, Pairwise, Perturb, Resample, TrustRegion
     from populace.executors import Inline, Processes
     from populace.run import Callback, Result, replay, resume, tune
@@ -38,7 +38,7 @@ _HOMES = {
     "run": ("tune", "resume", "replay", "Result", "Callback"),
     "worker": ("Trainable", "Member"),
     "core": ("PBT", "RandomSearch", "Guard", "Schedule"),
-    "core.exploit": ("Truncation", "TTest", "BinaryTournament", "NoExploit"),
+    "core.exploit": ("Truncation", "TTest", "BinaryTournament", "NoExploit", "Backtrack"),
     "core.explore": ("Perturb", "Resample", "Mixture", "NoExplore", "PB2", "TrustRegion", "Pairwise"),
     "space": (
         *("Space", "Uniform", "LogUniform", "IntUniform", "LogIntUniform"),
@@ -52,6 +52,7 @@ _HOME_OF = {name: f"populace.{home}" for home, names in _HOMES.items() for name 
 __all__ = [
     "PB2",
     "PBT",
+    "Backtrack",
     "BinaryTournament",
     "Callback",
     "Choice",

@@ -79,6 +79,7 @@ class TieLags(Policy):
 
     memory = 0
     needs_history = False
+    needs_best = False
     starts = ()
 
     def depth(self, size: int) -> int:

@@ -2,7 +2,20 @@
 
 import pytest
 
-from populace import PB2, PBT, Choice, Inline, LogUniform, Pairwise, Processes, Truncation, TrustRegion, Vectorised
+from populace import (
+    PB2,
+    PBT,
+    Backtrack,
+    Choice,
+    Inline,
+    LogUniform,
+    Pairwise,
+    Perturb,
+    Processes,
+    Truncation,
+    TrustRegion,
+    Vectorised,
+)
 from populace.core import policy_from_json, policy_to_json
 from populace.run import verify
 from populace.testing import NoisyBowl, tune_toy
@@ -13,6 +26,7 @@ JAX_SPACE = {"lr": LogUniform(1e-3, 1e-1), "shakes": Choice([1, 2])}
 VARIANTS = {
     "pb2": PBT(exploit=Truncation(0.5), explore=PB2(rows=24)),
     "pb2 in a region": PBT(exploit=Truncation(0.5), explore=PB2(rows=24, choices="modelled", region=TrustRegion())),
+    "backtrack": PBT(exploit=Backtrack(Truncation(0.5)), explore=Perturb((0.1, 10.0))),
     "region": PBT(exploit=Truncation(0.5), explore=TrustRegion(failures=1, rounds=3)),
     "pairwise": PBT(exploit=Truncation(0.5), explore=Pairwise(rounds=3)),
 }

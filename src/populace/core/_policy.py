@@ -19,7 +19,7 @@ from populace.core._retention import base_of
 from populace.core._score import Failed, Finite
 from populace.core._segment import Segment, SegmentId, Why
 from populace.core._whole import check_whole
-from populace.core.exploit import ExploitStrategy, Keep, NoExploit, Take, Truncation
+from populace.core.exploit import Backtrack, ExploitStrategy, Keep, NoExploit, Take, Truncation
 from populace.core.explore import (
     ExploreStrategy,
     FunctionExplore,
@@ -70,6 +70,11 @@ class Policy(ABC):
     @abstractmethod
     def depth(self, size: int) -> int:
         """Returns how many of each member's newest segments it looks at in a population of `size`; 0 for none."""
+
+    @property
+    @abstractmethod
+    def needs_best(self) -> bool:
+        """Whether it looks at `Population.best`, the best segment of the whole run, and may copy it."""
 
     @property
     @abstractmethod
@@ -148,6 +153,10 @@ class PBT(Policy):
     def needs_history(self) -> bool:
         return self.compare is Compare.EQUAL_PROGRESS
 
+    @property
+    def needs_best(self) -> bool:
+        return isinstance(self.exploit, Backtrack)
+
     def depth(self, size: int) -> int:
         return self.explore.depth(size) if isinstance(self.explore, InformedExplore) else 0
 
@@ -203,12 +212,20 @@ class PBT(Policy):
         if self.copy is Copy.NOTHING:
             changed = self._explore(population, segment, segment.hyperparameters, segment, key)
             return Continue(hyperparameters=changed, why={**answer.why, "score": segment.score, "explored": True})
-        return self._clone(population, segment, answer.donor, answer.why, key, copy=self.copy)
+        return self._clone(population, segment, answer.donor, answer.why, key, copy=self.copy, best=answer.segment)
 
     def _clone(
-        self, population: Population, segment: Segment, donor: int, why: Why, key: Key, *, copy: Copy
+        self,
+        population: Population,
+        segment: Segment,
+        donor: int,
+        why: Why,
+        key: Key,
+        *,
+        copy: Copy,
+        best: SegmentId | None = None,
     ) -> Exploit:
-        source = population.latest[donor]
+        source = population.latest[donor] if best is None else population.best
         assert source is not None, "a donor has ended a segment"
         given = segment.hyperparameters if copy is Copy.WEIGHTS else source.hyperparameters
         base = segment if copy is Copy.HYPERPARAMETERS else source
@@ -255,10 +272,11 @@ def decide(population: Population, member: int, policy: Policy, key: Key) -> Dec
     if isinstance(decision, Start | Continue | Exploit) and decision.hyperparameters is not segment.hyperparameters:
         population.space.check(decision.hyperparameters)
     if isinstance(decision, Exploit):
-        donor = population.latest[decision.donor.member]
-        assert decision.donor.member != member, "a member is never its own donor"
+        newest, best = population.latest[decision.donor.member], population.best
+        donor = best if policy.needs_best and best is not None and best.id == decision.donor else newest
+        assert decision.donor != segment.id, "a member is never its own donor"
         assert donor is not None, "a donor has ended a segment"
-        assert donor.id == decision.donor, "a donor's newest segment is copied"
+        assert donor.id == decision.donor, "a donor's newest segment is copied, or the best of the run"
         assert donor.can_donate, "a donor has a finite score and a checkpoint"
     return decision
 

@@ -10,7 +10,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from populace.core._score import Mode
+from populace.core._score import Finite, Mode
 from populace.core._segment import Segment, SegmentId
 from populace.space import Space
 
@@ -40,6 +40,8 @@ class Population:
     """Seeded numbers that order equal scores; they depend on the segments, not on who asks."""
     donates_P: NDArray[np.bool_]
     """Whether a member's newest segment can be copied."""
+    records: tuple[Segment, ...] = ()
+    """The segments that were the best of the run when they ended, oldest first; whole where the policy asks for it."""
 
     @classmethod
     def empty(cls, *, space: Space, mode: Mode, seed: int, size: int) -> Population:
@@ -82,6 +84,11 @@ class Population:
     def num_unknown(self) -> int:
         """Number of members that have ended no segment yet."""
         return int(np.count_nonzero(np.isnan(self.better_P)))
+
+    @property
+    def best(self) -> Segment | None:
+        """The best segment that had ended by the time of the snapshot; None where no score was finite."""
+        return next((s for s in reversed(self.records) if (s.ended or 0) <= self.sequence), None)
 
     def can_donate(self, member: int) -> bool:
         """Whether a member's newest segment can be copied."""
@@ -151,13 +158,27 @@ class Population:
         return self._standing(latest, self._changed(latest), self.forest, sequence)
 
     def with_ended(self, segments: Iterable[Segment], sequence: int) -> Population:
-        """Returns the population after these segments, in their order, have ended."""
+        """Returns the population after these segments, in their order, have ended.
+
+        Those of members that the run has no more count for its records alone.
+        """
         latest, forest, changed = list(self.latest), dict(self.forest), set()
+        records = list(self.records)
         for segment in segments:
-            latest[segment.member] = segment
-            forest[segment.id] = segment
-            changed.add(segment.member)
-        return self._standing(latest, changed, forest, sequence)
+            is_finite = isinstance(segment.outcome, Finite)
+            if is_finite and (not records or segment.precedence(self.mode) > records[-1].precedence(self.mode)):
+                records.append(segment)
+            if segment.member < self.size:
+                latest[segment.member] = segment
+                forest[segment.id] = segment
+                changed.add(segment.member)
+        ended = self._standing(latest, changed, forest, sequence)
+        return ended if len(records) == len(self.records) else replace(ended, records=tuple(records))
+
+    def with_records(self, segments: Iterable[Segment]) -> Population:
+        """Returns the population with the records among all that has ended so far, given in the order of their ends."""
+        blank = replace(self, latest=(), forest={}, records=())
+        return replace(self, records=blank.with_ended(segments, self.sequence).records)
 
     def with_damaged(self, segments: Iterable[Segment]) -> Population:
         """Returns the population after the checkpoints of these segments were found damaged: nobody copies them."""
@@ -165,7 +186,9 @@ class Population:
         if not found:
             return self
         latest = [None if s is None else found.get(s.id, s) for s in self.latest]
-        return self._standing(latest, self._changed(latest), {**self.forest, **found}, self.sequence)
+        records = tuple(found.get(s.id, s) for s in self.records)
+        stands = self._standing(latest, self._changed(latest), {**self.forest, **found}, self.sequence)
+        return replace(stands, records=records)
 
     def _changed(self, latest: list[Segment | None]) -> list[int]:
         """Returns the members that stand at another segment in `latest`."""

@@ -114,7 +114,7 @@ def _check_forest(segments: Sequence[Segment], forest: Mapping[SegmentId, Segmen
                 "weight steps", s, f"starts at {s.start_step}, but its parent {s.parent} ended at {parent.end_step}"
             )
         if s.donor is not None and (donor := forest.get(s.donor)) is not None:
-            if s.donor.member == s.member:
+            if s.donor.member == s.member and s.donor.generation >= s.generation - 1:
                 yield _broken("donor", s, "copied itself")
             if not isinstance(donor.outcome, Finite):
                 yield _broken("donor", s, f"copied {s.donor}, which has no finite score")
@@ -204,9 +204,10 @@ def _check_retention(spec: RunSpec, segments: Sequence[Segment]) -> Iterator[Vio
     """Nothing that is referred to was collected."""
     ended = [s for s in segments if s.ended is not None]
     newest = {s.member: s for s in sorted(ended, key=lambda s: s.generation)}
-    best = max(
-        (s for s in ended if s.score is not None), key=lambda s: (s.better(spec.mode), -(s.ended or 0)), default=None
-    )
+    best = max((s for s in ended if s.score is not None), key=partial(Segment.precedence, mode=spec.mode), default=None)
+    # Older versions kept the first of equally good ones.
+    equals = [s for s in ended if best is not None and s.score == best.score and s.checkpoint_kept]
+    best = equals[0] if equals and best is not None and not best.checkpoint_kept else best
     running = [s for s in segments if s.ended is None]
     needed = kept(newest=newest.values(), best=None if best is None else best.id, running=running)
     for s in ended:
@@ -238,7 +239,7 @@ def _check_decisions(
         upto = place
         while upto < len(ended) and (ended[upto].ended or 0) <= s.snapshot:
             upto += 1
-        seen = [e for e in ended[place:upto] if e.member < spec.population]
+        seen = ended[place:upto]
         known = [d.as_of(s.snapshot) for d in damaged if population.sequence < (d.damaged or 0) <= s.snapshot]
         population = population.with_ended([e.as_of(s.snapshot) for e in seen], s.snapshot).with_damaged(known)
         place = upto

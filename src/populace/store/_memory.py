@@ -298,7 +298,7 @@ class MemoryStore:
         trained = with_ending(member.running, ending)
         segment = self._end(EventKind.PUBLISHED, member, trained, ending.outcome, claim, **detail)
         best = None if run.best is None else run.segments[run.best]
-        if isinstance(segment.outcome, Finite) and (best is None or segment.better(mode) > best.better(mode)):
+        if isinstance(segment.outcome, Finite) and (best is None or segment.precedence(mode) > best.precedence(mode)):
             run.best = segment.id
         return segment
 
@@ -372,6 +372,9 @@ class MemoryStore:
         )
         begun = self._begun_by_all()
         keep |= {s.id for s in run.segments.values() if s.checkpoint_kept and s.generation >= begun}
+        if run.spec.synchronous and run.spec.policy.needs_best:  # whoever lags may still copy what was the best then
+            then = [s for s in run.segments.values() if isinstance(s.outcome, Finite) and s.generation <= begun]
+            keep |= {max(then, key=lambda s: s.precedence(run.spec.mode)).id} if then else set()
         gone = [s for s in run.segments.values() if s.checkpoint_kept and s.id not in keep]
         for segment in gone:
             run.segments[segment.id] = replace(segment, checkpoint_kept=False)

@@ -55,6 +55,7 @@ class Loop:
         chunks: Chooses how many members train in one call.
         checkpoint_every: Generations between checkpoints; None: so that writing takes little time.
         best: The best segment so far.
+        best_state: Its state, where the policy may copy it.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Loop:
         chunks: Chunks,
         checkpoint_every: int | None,
         best: Segment | None,
+        best_state: Any = None,
     ) -> None:
         self._spec = spec
         self._claims = claims
@@ -80,6 +82,7 @@ class Loop:
         self._checkpoint_every = checkpoint_every
         self._best = -math.inf if best is None else best.better(spec.mode)
         self._best_state: tuple[SegmentId, Any] | None = None
+        self._copied_best = best_state
         self._unwritten: list[list[Trained]] = []
         self._written_at = time.perf_counter()
         self._keys: dict[tuple[int, int], np.ndarray] = {}
@@ -146,10 +149,20 @@ class Loop:
     def _move(self, decisions: Mapping[int, Decision]) -> None:
         """Gives clones the weights of their donors."""
         sources = {m: d.donor.member for m, d in decisions.items() if isinstance(d, Exploit) and d.copies_weights}
-        self._rows.move(sources)
+        self._rows.move({m: source for m, source in sources.items() if not self._is_of_the_past(decisions[m])})
+        for member in sources:
+            if self._is_of_the_past(decisions[member]):
+                self._rows.put(member, self._copied_best)
         for member, decision in decisions.items():
             if isinstance(decision, Start):
                 self._rows.begin_anew(member, decision.hyperparameters)
+
+    def _is_of_the_past(self, decision: Decision) -> bool:
+        """Whether a decision copies the best segment of the run, which its member has left behind since."""
+        if not isinstance(decision, Exploit):
+            return False
+        newest = self._standing.newest(decision.donor.member)
+        return newest is None or newest.id != decision.donor
 
     def _generation_of(self, member: int) -> int:
         newest = self._standing.newest(member)
@@ -208,6 +221,8 @@ class Loop:
         if self._best_state is not None and self._best_state[1] is None:
             id = self._best_state[0]
             self._best_state = id, self._rows.take(id.member)
+            if self._spec.policy.needs_best:
+                self._copied_best = self._best_state[1]
 
     def _is_due(self) -> bool:
         if self._checkpoint_every is not None:

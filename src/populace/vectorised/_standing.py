@@ -43,6 +43,9 @@ class Standing:
         ended = [s for s in changes.ended if s.member < spec.population]
         self.population = empty.with_ended(ended, changes.sequence)
         policy = spec.policy
+        if spec.policy.needs_best:
+            past = [s.as_of(changes.sequence) for s in store.segments() if s.ended is not None]
+            self.population = self.population.with_records(sorted(past, key=lambda s: s.ended or 0))
         if ended and (spec.synchronous or policy.memory or policy.needs_history or policy.depth(spec.population)):
             forest = {s.id: s.as_of(changes.sequence) for s in store.segments() if s.ended is not None}
             self.population = replace(self.population, forest={**forest, **self.population.forest})
@@ -85,8 +88,9 @@ class Standing:
     def _find(self, id: SegmentId) -> Segment:
         newest = self.population.latest[id.member]
         found = newest if newest is not None and newest.id == id else self.population.forest.get(id)
-        found = found or self._fallbacks.get(id)
-        assert found is not None, "a parent is a newest segment, or was read from the log"
+        best = self.population.best
+        found = found or self._fallbacks.get(id) or (best if best is not None and best.id == id else None)
+        assert found is not None, "a parent is a newest segment, the best, or was read from the log"
         return found
 
     def end(self, drafts: Mapping[int, Draft], endings: Mapping[int, Ending], steps: int) -> list[Segment]:

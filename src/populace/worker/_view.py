@@ -35,8 +35,10 @@ class View:
             joined: As in `Claim`.
         """
         changes = self._store.snapshot(self._population.sequence, newest=not self._looks_back)
-        members = [s for s in changes.ended if s.member < self._spec.population]
-        self._population = self._population.with_ended(members, changes.sequence).with_damaged(changes.damaged)
+        is_first = self._population.sequence == 0
+        self._population = self._population.with_ended(changes.ended, changes.sequence).with_damaged(changes.damaged)
+        if is_first and self._spec.policy.needs_best:
+            self._population = self._population.with_records(_ended_by(self._store, changes.sequence))
         self._prune()
         self._fill(newest, joined)
         lockstep = self._spec.synchronous
@@ -46,7 +48,8 @@ class View:
     def _looks_back(self) -> bool:
         """Whether decisions depend on more than each member's newest segment."""
         policy = self._spec.policy
-        return self._spec.synchronous or policy.memory > 0 or policy.needs_history or self._depth > 0
+        looks_back = policy.memory > 0 or policy.needs_history or policy.needs_best or self._depth > 0
+        return self._spec.synchronous or looks_back
 
     @property
     def _depth(self) -> int:
@@ -101,3 +104,9 @@ class View:
         # What is still needed of them is loaded again at once.
         newest = {s.id: s for s in population.latest if s is not None}
         self._population = replace(population, forest=newest)
+
+
+def _ended_by(store: Store, sequence: int) -> list[Segment]:
+    """Returns what had ended by a sequence number, in that order, as decisions saw it then."""
+    ended = [s for s in store.segments() if s.ended is not None and s.ended <= sequence]
+    return [s.as_of(sequence) for s in sorted(ended, key=lambda s: s.ended or 0)]
