@@ -28,9 +28,15 @@ HALF = PBT(exploit=Backtrack(Truncation(0.5)))
 def _then(population: Population, scores: list[float]) -> Population:
     """The population after one more segment each."""
     ended = [
-        replace(s, generation=s.generation + 1, parent=s.id, outcome=replace(s.outcome, value=score), ended=population.sequence + 1 + m)
-        for m, (s, score) in enumerate(zip(population.latest, scores, strict=True))
-    ]  # fmt: skip
+        replace(
+            s,
+            generation=s.generation + 1,
+            parent=s.id,
+            outcome=replace(s.outcome, value=score),
+            ended=population.sequence + 1 + s.member,
+        )
+        for s, score in zip(population.latest, scores, strict=True)
+    ]
     return population.with_ended(ended, population.sequence + len(ended))
 
 
@@ -93,10 +99,9 @@ def test_best_does_not_depend_on_who_ended_first(order, scores, mode) -> None:
 def test_log_can_be_derived_again(exploit, seed, synchronous, mode) -> None:
     """The best of a moment is that of the log up to then, whatever came after."""
     policy = PBT(exploit=Backtrack(exploit))
-    spec = RunSpec(
-        name="r", space=SPACE, seed=seed, population=4, steps=8, interval=1, policy=policy, synchronous=synchronous, mode=mode
-    )  # fmt: skip
-    run = simulate(WAVE, policy, space=SPACE, size=4, intervals=8, seed=seed, mode=mode, synchronous=synchronous)
+    how = {"space": SPACE, "seed": seed, "mode": mode, "synchronous": synchronous}
+    spec = RunSpec(name="r", population=4, steps=8, policy=policy, **how)
+    run = simulate(WAVE, policy, size=4, intervals=8, **how)
     log = [replace(s, snapshot=2 * s.snapshot, begun=2 * s.begun - 1, ended=2 * s.ended) for s in run.lineage]
     story = [Chapter(after=0, spec=spec, population=4, steps=8)]
     assert [str(v) for v in verify_log(spec, log, story, finished=True)] == []

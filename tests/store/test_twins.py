@@ -91,6 +91,7 @@ class Twins(RuleBasedStateMachine):
         return mine
 
     ready = False
+    gone = frozenset()
 
     @initialize(
         population=st.integers(1, 4),
@@ -242,6 +243,8 @@ class Twins(RuleBasedStateMachine):
     @rule(population=st.integers(1, 4), steps=st.integers(4, 16), max_failures=st.integers(0, 2))
     def open(self, **limits):
         self.spec = replace(self.spec, **limits)
+        # Whoever joins now looks back further than those before; what they had dropped is gone.
+        self.gone = {s.id for s in self.memory.segments() if not s.checkpoint_kept and s.ended is not None}
         self.both("open", self.spec)
 
     @rule(status=st.sampled_from(RunStatus), message=REASONS)
@@ -309,7 +312,8 @@ class Twins(RuleBasedStateMachine):
             then = [s for s in ended if s.score is not None and begun and s.generation <= min(begun)]
             if self.spec.policy.needs_best and then:
                 stay.add(max(then, key=lambda s: (s.better(self.spec.mode), -s.generation, -s.member)).id)
-        assert {s.id for s in ended if s.checkpoint_kept} == stay - {s.id for s in ended if s.damaged}
+        assert self.needed().isdisjoint(self.gone - {s.id for s in ended if s.damaged})
+        assert {s.id for s in ended if s.checkpoint_kept} == stay - self.gone - {s.id for s in ended if s.damaged}
 
     def _generation(self, claim):
         running = [s.generation for s in self.memory.segments() if s.member == claim.member and s.ended is None]
