@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from populace._errors import PopulaceError
 
 if TYPE_CHECKING:
-    from populace.core import PBT, Guard, RandomSearch, Schedule
+    from populace.core import PBT, Guard, Oversampled, RandomSearch, Schedule
     from populace.core.exploit import Backtrack, BinaryTournament, NoExploit, Truncation, TTest
     from populace.core.explore import PB2, Mixture, NoExplore, Pairwise, Perturb, Resample, TrustRegion
     from populace.executors import Inline, Processes
@@ -37,7 +37,7 @@ __version__ = "0.1.0.dev0"
 _HOMES = {
     "run": ("tune", "resume", "replay", "Result", "Callback"),
     "worker": ("Trainable", "Member"),
-    "core": ("PBT", "RandomSearch", "Guard", "Schedule"),
+    "core": ("PBT", "Oversampled", "RandomSearch", "Guard", "Schedule"),
     "core.exploit": ("Truncation", "TTest", "BinaryTournament", "NoExploit", "Backtrack"),
     "core.explore": ("Perturb", "Resample", "Mixture", "NoExplore", "PB2", "TrustRegion", "Pairwise"),
     "space": (
@@ -69,6 +69,7 @@ __all__ = [
     "NoExploit",
     "NoExplore",
     "Ordinal",
+    "Oversampled",
     "Pairwise",
     "Perturb",
     "PopulaceError",

@@ -9,6 +9,7 @@ from populace import (
     Choice,
     Inline,
     LogUniform,
+    Oversampled,
     Pairwise,
     Perturb,
     Processes,
@@ -27,6 +28,7 @@ VARIANTS = {
     "pb2": PBT(exploit=Truncation(0.5), explore=PB2(rows=24)),
     "pb2 in a region": PBT(exploit=Truncation(0.5), explore=PB2(rows=24, choices="modelled", region=TrustRegion())),
     "backtrack": PBT(exploit=Backtrack(Truncation(0.5)), explore=Perturb((0.1, 10.0))),
+    "oversampled": Oversampled(keep=3, policy=PBT(exploit=Truncation(0.5), explore=PB2(rows=24))),
     "region": PBT(exploit=Truncation(0.5), explore=TrustRegion(failures=1, rounds=3)),
     "pairwise": PBT(exploit=Truncation(0.5), explore=Pairwise(rounds=3)),
 }
@@ -83,3 +85,15 @@ def test_population_in_one_program_passes_too(policy, synchronous, tmp_path):
     result = tune_toy(JaxBowl(), tmp_path / "one", executor=Vectorised(devices=1), **options)
     assert any(s.donor is not None for s in result.segments)
     assert verify(result.directory) == []
+
+
+@pytest.mark.parametrize("synchronous", [True, False])
+@pytest.mark.parametrize("executor", [Inline(), Processes(2)])
+def test_oversampled_run_costs_what_was_said(executor, synchronous, tmp_path):
+    """Every start one interval, and every kept member all of its steps, whoever waits for whom."""
+    options = {"population": 6, "steps": 12, "metric": "score", "executor": executor, "synchronous": synchronous}
+    result = tune_toy(NoisyBowl(), tmp_path, policy=Oversampled(keep=2), **options)
+    assert sorted(s.member for s in result.segments if s.member > 1) == [2, 3, 4, 5]
+    assert sum(s.end_step - s.start_step for s in result.segments) == 2 * 12 + 4 * 2
+    assert verify(result.directory) == []
+    assert tune_toy(NoisyBowl(), tmp_path, policy=Oversampled(keep=2), **options).to_records() == result.to_records()

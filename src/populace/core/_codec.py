@@ -10,6 +10,7 @@ from enum import Enum
 
 from populace._errors import StoreError
 from populace.core._guard import Guard
+from populace.core._oversampled import Oversampled
 from populace.core._policy import PBT, Policy
 from populace.core.exploit import Backtrack, BinaryTournament, NoExploit, Truncation, TTest
 from populace.core.explore import (
@@ -26,7 +27,7 @@ from populace.core.explore import (
 _KINDS: Mapping[str, type[object]] = {
     kind.__name__: kind
     for kind in (
-        *(PBT, Guard, Truncation, TTest, BinaryTournament, NoExploit, Backtrack),
+        *(PBT, Oversampled, Guard, Truncation, TTest, BinaryTournament, NoExploit, Backtrack),
         *(Perturb, Resample, Mixture, NoExplore, PB2, TrustRegion, Pairwise),
     )
 }

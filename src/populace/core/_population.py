@@ -127,6 +127,21 @@ class Population:
                 break
         return scores[:size]
 
+    def first(self, num: int) -> Population:
+        """Returns the population of the first `num` members alone."""
+        return replace(
+            self,
+            latest=self.latest[:num],
+            better_P=self.better_P[:num],
+            tie_P=self.tie_P[:num],
+            donates_P=self.donates_P[:num],
+        )
+
+    def standing_at(self, segments: Mapping[int, Segment]) -> Population:
+        """Returns the population with members standing at these segments; the others where they are."""
+        latest = [segments.get(member, newest) for member, newest in enumerate(self.latest)]
+        return self._standing(latest, self._changed(latest), self.forest, self.sequence)
+
     def at_progress(self, step: int) -> Population:
         """Returns the population as it stood when the members' weights had seen at most `step` steps.
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import final
 
 from populace._errors import PopulaceError
-from populace.core._decision import Continue, Exploit, Start
+from populace.core._decision import Continue, Exploit, Retire, Start
 from populace.core._policy import Policy, decide, decision_key, parent_of, start
 from populace.core._population import Population
 from populace.core._retention import base_of, kept, last_good
@@ -75,7 +75,12 @@ def chapters(
 
 
 def verify_log(
-    spec: RunSpec, segments: Sequence[Segment], story: Sequence[Chapter], *, finished: bool
+    spec: RunSpec,
+    segments: Sequence[Segment],
+    story: Sequence[Chapter],
+    *,
+    finished: bool,
+    retired: Collection[int] = (),
 ) -> list[Violation]:
     """Returns every law that a log breaks; none for a run as it should be, in whatever state it is.
 
@@ -84,11 +89,13 @@ def verify_log(
         segments: All segments.
         story: The specifications that the run went through.
         finished: Whether the run says that it is finished.
+        retired: Members that the run says were given up for good.
     """
     forest = {s.id: s for s in segments}
     return [
         *_check_forest(segments, forest),
-        *_check_members(spec, segments, story, finished=finished),
+        *_check_members(spec, segments, story, finished=finished, retired=retired),
+        *_check_retired(spec, segments, retired),
         *_check_outcomes(segments),
         *_check_damage(segments, forest),
         *_check_values(spec, segments),
@@ -121,7 +128,12 @@ def _check_forest(segments: Sequence[Segment], forest: Mapping[SegmentId, Segmen
 
 
 def _check_members(
-    spec: RunSpec, segments: Sequence[Segment], story: Sequence[Chapter], *, finished: bool
+    spec: RunSpec,
+    segments: Sequence[Segment],
+    story: Sequence[Chapter],
+    *,
+    finished: bool,
+    retired: Collection[int],
 ) -> Iterator[Violation]:
     """Members' lives have no gap and no overlap, and train the steps that were asked for at the time."""
     lives: dict[int, list[Segment]] = defaultdict(list)
@@ -140,11 +152,25 @@ def _check_members(
             if s.member_end > (limit := _at(story, s.begun).steps):
                 yield _broken("budget", s, f"trains its member to {s.member_end} of {limit} steps")
             done = s.member_end if s.ended is not None else done
-        retired = isinstance(life[-1].outcome, Failed)
-        if finished and member < spec.population and done < spec.steps and not retired:
+        gave_up = isinstance(life[-1].outcome, Failed) or member in retired
+        if finished and member < spec.population and done < spec.steps and not gave_up:
             yield Violation(law="budget", subject=f"member {member}", text=f"trained {done} of {spec.steps} steps")
     if finished and (missing := set(range(spec.population)) - set(lives)):
         yield Violation(law="budget", subject="run", text=f"members {sorted(missing)} have never trained")
+
+
+def _check_retired(spec: RunSpec, segments: Sequence[Segment], retired: Collection[int]) -> Iterator[Violation]:
+    """Nobody was given up for good whose code had not failed, unless the policy ends it."""
+    ended = sorted((s for s in segments if s.ended is not None), key=lambda s: s.ended or 0)
+    empty = Population.empty(space=spec.space, mode=spec.mode, seed=spec.seed, size=spec.population)
+    population = empty.with_ended(ended, ended[-1].ended or 0) if ended and retired else empty
+    for member in sorted(retired):
+        newest = population.latest[member]
+        if newest is None or isinstance(newest.outcome, Failed):
+            continue
+        key = decision_key(spec.seed, member, newest.generation + 1)
+        if not isinstance(spec.policy.decide(population, newest, key), Retire):
+            yield _broken("budget", newest, "is its member's last, which was given up though its code had not failed")
 
 
 def _check_outcomes(segments: Sequence[Segment]) -> Iterator[Violation]:

@@ -372,9 +372,7 @@ class MemoryStore:
         )
         begun = self._begun_by_all()
         keep |= {s.id for s in run.segments.values() if s.checkpoint_kept and s.generation >= begun}
-        if run.spec.synchronous and run.spec.policy.needs_best:  # whoever lags may still copy what was the best then
-            then = [s for s in run.segments.values() if isinstance(s.outcome, Finite) and s.generation <= begun]
-            keep |= {max(then, key=lambda s: s.precedence(run.spec.mode)).id} if then else set()
+        keep |= run.best_of_decisions(begun)
         gone = [s for s in run.segments.values() if s.checkpoint_kept and s.id not in keep]
         for segment in gone:
             run.segments[segment.id] = replace(segment, checkpoint_kept=False)

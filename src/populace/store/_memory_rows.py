@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar, final
 
-from populace.core import RunSpec, Segment, SegmentId
+from populace.core import Finite, RunSpec, Segment, SegmentId
 from populace.store._protocol import Claim, Draft, Ending, Event, RunStatus
 from populace.store._rows import dumps
 
@@ -47,6 +47,13 @@ class Run:
     status: RunStatus = RunStatus.UNFINISHED
     message: str = ""
     stopping: bool = False
+
+    def best_of_decisions(self, begun: int) -> set[SegmentId]:
+        """Returns the best segment that members who lag in lockstep may still copy, whatever has ended since."""
+        if not (self.spec.synchronous and self.spec.policy.needs_best):
+            return set()
+        then = [s for s in self.segments.values() if isinstance(s.outcome, Finite) and s.generation <= begun]
+        return {s.id for s in sorted(then, key=lambda s: s.precedence(self.spec.mode))[-1:]}
 
 
 def logged(value: Mapping[str, T]) -> dict[str, T]:

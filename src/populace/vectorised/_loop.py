@@ -109,7 +109,10 @@ class Loop:
     def _generation(self) -> None:
         num_steps = min(self._spec.interval, self._spec.steps - self._steps)
         known = [member for member in self._members if self._standing.newest(member) is not None]
-        decisions = self._decided(known)
+        decisions = self._without_retired(self._decided(known))
+        if not self._members:
+            self._steps = self._spec.steps
+            return
         drafts = {m: self._standing.draft(m, _going_on(decisions.get(m)), num_steps) for m in self._members}
         self._move(decisions)
         places = {m: self._generation_of(m) for m in self._members}
@@ -145,6 +148,21 @@ class Loop:
             raise
         except Exception as error:
             raise RunFailed(f"the policy could not decide: {type(error).__name__}: {error}") from error
+
+    def _without_retired(self, decisions: Mapping[int, Decision]) -> Mapping[int, Decision]:
+        """Ends the members that the policy ends, and returns the decisions on the others."""
+        ended = {m: decision for m, decision in decisions.items() if isinstance(decision, Retire)}
+        if not ended:
+            return decisions
+        if self._unwritten:
+            self._write()
+        self._writer.wait()
+        for claim in self._claims:
+            if claim.member in ended:
+                self._writer.retire(claim, ended[claim.member].why)
+        self._claims = [claim for claim in self._claims if claim.member not in ended]
+        self._members = [claim.member for claim in self._claims]
+        return {m: decision for m, decision in decisions.items() if m not in ended}
 
     def _move(self, decisions: Mapping[int, Decision]) -> None:
         """Gives clones the weights of their donors."""
@@ -246,7 +264,7 @@ class Loop:
 
 
 def _going_on(decision: Decision | None) -> Any:
-    assert not isinstance(decision, Wait | Retire), "nobody fails in a program"
+    assert not isinstance(decision, Wait | Retire), "nobody fails in a program, and all starts end at once"
     return decision
 
 
