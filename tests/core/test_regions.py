@@ -195,10 +195,10 @@ def test_decision_needs_no_more_of_the_log_than_it_says(explore, seed, synchrono
     ("kind", "wrong", "text"),
     [
         (TrustRegion, {"length": 0.1}, "`0 < shortest < length <= longest <= 1` must hold"),
-        (TrustRegion, {"factor": 1}, "`factor > 1` must hold"),
+        (TrustRegion, {"factor": 1}, "`1 < factor < inf` must hold"),
         (TrustRegion, {"failures": 0}, "`failures >= 1` must hold"),
         (TrustRegion, {"rounds": 0}, "`rounds >= 1` must hold"),
-        (Pairwise, {"pull": 0}, "`inertia >= 0` and `pull > 0` must hold"),
+        (Pairwise, {"pull": 0}, "`0 <= inertia < inf` and `0 < pull < inf` must hold"),
         (Pairwise, {"resample": 1}, "`0 <= resample < 1` must hold"),
         (Pairwise, {"rounds": 0}, "`rounds >= 1` must hold"),
         (PB2, {"region": 0.4}, r"`region` must be a TrustRegion\(...\) or None"),

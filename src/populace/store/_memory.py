@@ -370,9 +370,7 @@ class MemoryStore:
             running=[m.running for m in run.members if m.running is not None],
             asked=run.asked,
         )
-        begun = self._begun_by_all()
-        keep |= {s.id for s in run.segments.values() if s.checkpoint_kept and s.generation >= begun}
-        keep |= run.best_of_decisions(begun)
+        keep |= run.needed_by_decisions(self._begun_by_all())
         gone = [s for s in run.segments.values() if s.checkpoint_kept and s.id not in keep]
         for segment in gone:
             run.segments[segment.id] = replace(segment, checkpoint_kept=False)

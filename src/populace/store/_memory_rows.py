@@ -48,12 +48,17 @@ class Run:
     message: str = ""
     stopping: bool = False
 
-    def best_of_decisions(self, begun: int) -> set[SegmentId]:
-        """Returns the best segment that members who lag in lockstep may still copy, whatever has ended since."""
-        if not (self.spec.synchronous and self.spec.policy.needs_best):
-            return set()
-        then = [s for s in self.segments.values() if isinstance(s.outcome, Finite) and s.generation <= begun]
-        return {s.id for s in sorted(then, key=lambda s: s.precedence(self.spec.mode))[-1:]}
+    def needed_by_decisions(self, begun: int) -> set[SegmentId]:
+        """Returns what members who lag in lockstep may still copy, whatever has ended since.
+
+        Args:
+            begun: A generation that everybody has begun.
+        """
+        needed = {s.id for s in self.segments.values() if s.checkpoint_kept and s.generation >= begun}
+        if self.spec.synchronous and self.spec.policy.needs_best:
+            then = [s for s in self.segments.values() if isinstance(s.outcome, Finite) and s.generation <= begun]
+            needed |= {s.id for s in sorted(then, key=lambda s: s.precedence(self.spec.mode))[-1:]}
+        return needed
 
 
 def logged(value: Mapping[str, T]) -> dict[str, T]:

@@ -77,10 +77,11 @@ class View:
         known = [s for s in self._population.latest if s is not None]
         if self._spec.synchronous:
             known = [get(lockstep_id(s, newest.generation, joined)) for s in known]
-        for segment in known:
-            for generation in range(max(0, segment.generation - self._depth + 1), segment.generation + 1):
+        depth = self._depth
+        for segment in known if depth else ():
+            for generation in range(max(0, segment.generation - depth + 1), segment.generation + 1):
                 lived = segment if generation == segment.generation else get(SegmentId(segment.member, generation))
-                if self._depth and lived.parent is not None:
+                if lived.parent is not None:
                     get(lived.parent)
         if policy.memory or policy.needs_history:
             least = min((s.end_step for s in known), default=0)

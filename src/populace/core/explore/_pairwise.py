@@ -13,6 +13,7 @@ optional is the default of its reinforcement learning runs: a quarter of the val
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import final
@@ -43,9 +44,10 @@ class Pairwise(InformedExplore):
     rounds: int = 100
 
     def __post_init__(self) -> None:
-        if not (is_number(self.inertia) and self.inertia >= 0 and is_number(self.pull) and self.pull > 0):
+        are_numbers = is_number(self.inertia) and is_number(self.pull)
+        if not (are_numbers and 0 <= self.inertia < math.inf and 0 < self.pull < math.inf):
             raise UsageError(
-                "`inertia >= 0` and `pull > 0` must hold, but got "
+                "`0 <= inertia < inf` and `0 < pull < inf` must hold, but got "
                 f"Pairwise(inertia={self.inertia!r}, pull={self.pull!r}): 1 is usual for both"
             )
         if not (is_number(self.resample) and 0 <= self.resample < 1):

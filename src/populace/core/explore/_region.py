@@ -14,6 +14,7 @@ lengths.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import NamedTuple, final
@@ -72,8 +73,8 @@ class TrustRegion(InformedExplore):
                 f"TrustRegion(shortest={self.shortest!r}, length={self.length!r}, longest={self.longest!r}): they are "
                 "shares of a dimension's range"
             )
-        if not (is_number(self.factor) and self.factor > 1):
-            raise UsageError(f"`factor > 1` must hold, but got TrustRegion(factor={self.factor!r}): 1.5 is usual")
+        if not (is_number(self.factor) and 1 < self.factor < math.inf):
+            raise UsageError(f"`1 < factor < inf` must hold, but got TrustRegion(factor={self.factor!r}): 1.5 is usual")
         check_whole("successes", self.successes, 1, "3 rounds in a row are usual")
         check_whole("failures", self.failures, 1, "10 rounds in a row are usual")
         check_whole("rounds", self.rounds, 1, "it is how many rounds back to look; 100 is usual", most=10_000)
