@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from populace._errors import PopulaceError
 
 if TYPE_CHECKING:
-    from populace.core import PBT, Guard, RandomSearch, Schedule
-    from populace.core.exploit import BinaryTournament, NoExploit, Truncation, TTest
-    from populace.core.explore import Mixture, NoExplore, Perturb, Resample
+    from populace.core import PBT, Guard, Oversampled, RandomSearch, Schedule
+    from populace.core.exploit import Backtrack, BinaryTournament, NoExploit, Truncation, TTest
+    from populace.core.explore import PB2, Mixture, NoExplore, Pairwise, Perturb, Resample, TrustRegion
     from populace.executors import Inline, Processes
     from populace.run import Callback, Result, replay, resume, tune
     from populace.space import (
@@ -37,9 +37,9 @@ __version__ = "0.1.0.dev0"
 _HOMES = {
     "run": ("tune", "resume", "replay", "Result", "Callback"),
     "worker": ("Trainable", "Member"),
-    "core": ("PBT", "RandomSearch", "Guard", "Schedule"),
-    "core.exploit": ("Truncation", "TTest", "BinaryTournament", "NoExploit"),
-    "core.explore": ("Perturb", "Resample", "Mixture", "NoExplore"),
+    "core": ("PBT", "Oversampled", "RandomSearch", "Guard", "Schedule"),
+    "core.exploit": ("Truncation", "TTest", "BinaryTournament", "NoExploit", "Backtrack"),
+    "core.explore": ("Perturb", "Resample", "Mixture", "NoExplore", "PB2", "TrustRegion", "Pairwise"),
     "space": (
         *("Space", "Uniform", "LogUniform", "IntUniform", "LogIntUniform"),
         *("Complement", "Choice", "Ordinal", "Constant", "Key"),
@@ -50,7 +50,9 @@ _HOMES = {
 _HOME_OF = {name: f"populace.{home}" for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "PB2",
     "PBT",
+    "Backtrack",
     "BinaryTournament",
     "Callback",
     "Choice",
@@ -67,6 +69,8 @@ __all__ = [
     "NoExploit",
     "NoExplore",
     "Ordinal",
+    "Oversampled",
+    "Pairwise",
     "Perturb",
     "PopulaceError",
     "Processes",
@@ -78,6 +82,7 @@ __all__ = [
     "TTest",
     "Trainable",
     "Truncation",
+    "TrustRegion",
     "Uniform",
     "Vectorised",
     "replay",

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from populace import (
+    PB2,
     PBT,
+    Backtrack,
     Callback,
     Choice,
     Complement,
@@ -21,12 +23,15 @@ from populace import (
     LogUniform,
     Mixture,
     Ordinal,
+    Oversampled,
+    Pairwise,
     Perturb,
     PopulaceError,
     Processes,
     RandomSearch,
     Resample,
     Truncation,
+    TrustRegion,
     TTest,
     Uniform,
 )
@@ -100,6 +105,29 @@ NAMED_PARTS = {
         "initial": [3, "lr", [3], ["lr"], {"lr": 0.1}, [None]],
     },
     TTest: {"alpha": [0, 1, -1, math.nan, "0.05", None, True], "window": [1, -1, 2.5, "10", None, True]},
+    PB2: {
+        "rows": [1, 0, 2.5, "500", None, True, 10**6],
+        "choices": ["all", None, [], 3],
+        "variance_bonus": [1, None, "yes"],
+        "region": [0.4, "TrustRegion", TrustRegion],
+    },
+    TrustRegion: {
+        "length": [0.1, 1.1, math.nan, "0.4", None, True],
+        "shortest": [0, -1, 0.4, math.nan, None],
+        "longest": [0.3, 2, math.nan, None],
+        "factor": [1, 0.5, math.nan, math.inf, "1.5", None],
+        "successes": [0, 1.5, None, True],
+        "failures": [0, 1.5, None, True],
+        "rounds": [0, 1.5, None, 10**9],
+    },
+    Pairwise: {
+        "inertia": [-1, math.nan, math.inf, "1", None],
+        "pull": [0, -1, math.nan, math.inf, "1", None],
+        "resample": [-0.1, 1, math.nan, "0.2", None],
+        "rounds": [0, 1.5, None, 10**9],
+    },
+    Backtrack: {"exploit": [0.2, "Truncation", Truncation, Backtrack(), Perturb(), None]},
+    Oversampled: {"keep": [0, -1, 1.5, "8", None, True], "policy": [0, "PBT", PBT, Truncation(), None]},
     Guard: {"min_std": [-1, math.nan, "1", None], "min_percent": [-1, math.nan, "1"], "trim": [1, -0.1, math.nan, "0"]},
     Processes: {
         "workers": [0, -1, 1.5, "2", True, 10**6, math.nan],
@@ -113,6 +141,7 @@ NAMED_PARTS = {
         "when": [3, "lr", [], {"": 1}, {1: 1}, {"lr": []}],
     },
 }
+NEEDED = {Oversampled: {"keep": 2}}
 STARTS = [
     PBT(initial=[{"rl": 0.1}]),
     PBT(initial=[{"lr": 7.0}]),
@@ -134,7 +163,11 @@ CALLS = {name: (argument, value) for name, argument, value in _calls()}
 MADE = {
     **{f"{kind.__name__}{values!r}": (kind, values, {}) for kind, cases in PARTS.items() for values in cases},
     **{
-        f"{kind.__name__}({name}={value!r})": (kind, (0, 1) if kind is Uniform else (), {name: value})
+        f"{kind.__name__}({name}={value!r})": (
+            kind,
+            (0, 1) if kind is Uniform else (),
+            {**NEEDED.get(kind, {}), name: value},
+        )
         for kind, cases in NAMED_PARTS.items()
         for name, values in cases.items()
         for value in values

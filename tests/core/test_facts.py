@@ -79,7 +79,11 @@ class TieLags(Policy):
 
     memory = 0
     needs_history = False
+    needs_best = False
     starts = ()
+
+    def depth(self, size: int) -> int:
+        return 0
 
     def warnings(self, size: int) -> list[str]:
         return []

@@ -26,7 +26,16 @@ from populace.core import (
     source_digest,
 )
 from populace.core.exploit import BinaryTournament, NoExploit, Truncation, TTest
-from populace.core.explore import ExploreStrategy, Mixture, NoExplore, Perturb, Resample
+from populace.core.explore import (
+    PB2,
+    ExploreStrategy,
+    Mixture,
+    NoExplore,
+    Pairwise,
+    Perturb,
+    Resample,
+    TrustRegion,
+)
 from populace.space import Choice, Hyperparameters, Key, LogUniform, Space, Uniform, Value
 
 SPACE = Space.of({"lr": LogUniform(1e-5, 1e-1), "kind": Choice(["a", "b"]), "x": Uniform(0, 1)})
@@ -34,11 +43,15 @@ SPACE = Space.of({"lr": LogUniform(1e-5, 1e-1), "kind": Choice(["a", "b"]), "x":
 factors = st.tuples(st.floats(0.01, 0.99), st.floats(1.01, 9))
 shares = st.floats(1e-6, 1)
 exploits = st.builds(Truncation, st.floats(1e-6, 0.5)) | st.sampled_from([BinaryTournament(), NoExploit()])
+regions = st.builds(TrustRegion, length=st.floats(0.2, 1), failures=st.integers(1, 20))
 explores = (
     st.builds(Perturb, factors)
     | st.builds(Resample, shares)
     | st.builds(Mixture, shares, factors)
     | st.just(NoExplore())
+    | st.builds(PB2, rows=st.integers(2, 5000), variance_bonus=st.booleans(), region=st.none() | regions)
+    | regions
+    | st.builds(Pairwise, inertia=st.floats(0, 2), resample=st.floats(0, 0.9))
 )
 policies = st.builds(
     PBT,

@@ -10,23 +10,31 @@ from hypothesis import strategies as st
 
 from populace import PBT, Guard, Inline, Mixture, Processes, RandomSearch, TTest, Vectorised
 from populace._errors import UsageError
-from populace.core import policy_to_json
-from populace.core.exploit import BinaryTournament, NoExploit, Truncation
-from populace.core.explore import NoExplore, Perturb, Resample
+from populace.core import Oversampled, policy_to_json
+from populace.core.exploit import Backtrack, BinaryTournament, NoExploit, Truncation
+from populace.core.explore import PB2, NoExplore, Pairwise, Perturb, Resample, TrustRegion
 from populace.run import arguments_of, read_settings
 from populace.run._settings import read_policy
 from populace.space import Choice, IntUniform, LogUniform, Uniform
 
-EXPLOITS = st.sampled_from([Truncation(0.3), TTest(), BinaryTournament(), NoExploit()])
-EXPLORES = st.sampled_from([Perturb((0.5, 2.0)), Resample(0.5), Mixture(), NoExplore()])
+EXPLOITS = st.sampled_from([Truncation(0.3), TTest(), BinaryTournament(), NoExploit(), Backtrack(TTest())])
+LOOKING_BACK = [PB2(rows=9), PB2(region=TrustRegion()), TrustRegion(rounds=9), Pairwise(resample=0.5)]
+EXPLORES = st.sampled_from([Perturb((0.5, 2.0)), Resample(0.5), Mixture(), NoExplore(), *LOOKING_BACK])
 GUARDS = st.builds(Guard, spare=st.booleans())
 POLICIES = st.builds(PBT, exploit=EXPLOITS, explore=EXPLORES, burn_in=st.integers(0, 9), guard=GUARDS)
+POLICIES |= st.builds(Oversampled, keep=st.integers(1, 9), policy=POLICIES)
 
 
 @given(POLICIES)
 def test_every_policy_can_be_written_in_a_file(policy):
     """What a log shows of a run can be copied into the settings of the next."""
     assert read_policy(policy_to_json(policy)) == policy
+
+
+def test_setting_that_cannot_be_left_out_is_asked_for():
+    """There is no usual number of members to keep."""
+    with pytest.raises(UsageError, match=r"policy: Oversampled needs `keep`, but got \{\}: add it"):
+        read_policy("Oversampled")
 
 
 def test_file_and_options_become_arguments(tmp_path):
@@ -66,8 +74,11 @@ def test_table_with_a_kind_replaces_that_of_the_file(tmp_path):
         ("population = true", "population must be a whole number, but got True"),
         ('mode = "best"', "mode must be 'max' or 'min', but got 'best'"),
         ("population =", "are not TOML"),
-        ('policy = "PTB"', "policy: `kind` must be PBT or RandomSearch, but got 'PTB': did you mean 'PBT'"),
-        ('policy = "Truncation"', "policy: `kind` must be PBT or RandomSearch, but got 'Truncation'"),
+        (
+            'policy = "PTB"',
+            "policy: `kind` must be PBT or RandomSearch or Oversampled, but got 'PTB': did you mean 'PBT'",
+        ),
+        ('policy = "Truncation"', "policy: `kind` must be PBT or RandomSearch or Oversampled, but got 'Truncation'"),
         ('[policy]\nkind = "PBT"\nburnin = 3', "policy: PBT takes .* but got 'burnin': did you mean 'burn_in'"),
         ('[policy]\nkind = "PBT"\nexploit = {kind = "Truncation", fraction = 2.0}', "policy.exploit: `0 < fraction"),
         ('[policy]\nkind = "PBT"\nexploit = {fraction = 0.2}', "policy.exploit: a table says its `kind`, but got"),

@@ -13,6 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from populace._errors import PopulaceError
 from populace.core import PBT, Diverged, Evaluation, Failed, Finite, Mode, RunSpec, SegmentId, base_of, kept
+from populace.core.exploit import Backtrack
 from populace.space import Space, Uniform
 from populace.store import Claim, Draft, Ending, MemoryStore, RunStatus, SqliteStore
 from populace.testing import FakeClock
@@ -90,6 +91,7 @@ class Twins(RuleBasedStateMachine):
         return mine
 
     ready = False
+    gone = frozenset()
 
     @initialize(
         population=st.integers(1, 4),
@@ -98,9 +100,10 @@ class Twins(RuleBasedStateMachine):
         synchronous=st.booleans(),
         max_failures=st.integers(0, 2),
         mode=st.sampled_from(Mode),
+        policy=st.sampled_from([PBT(), PBT(exploit=Backtrack())]),
     )
     def create(self, **settings):
-        self.spec = RunSpec(name="twins", space=Space({"lr": Uniform(0, 1)}), policy=PBT(), seed=0, **settings)
+        self.spec = RunSpec(name="twins", space=Space({"lr": Uniform(0, 1)}), seed=0, **settings)
         self.both("create", self.spec)
         self.ready = True
         self.both("create", self.spec)
@@ -240,6 +243,8 @@ class Twins(RuleBasedStateMachine):
     @rule(population=st.integers(1, 4), steps=st.integers(4, 16), max_failures=st.integers(0, 2))
     def open(self, **limits):
         self.spec = replace(self.spec, **limits)
+        # Whoever joins now looks back further than those before; what they had dropped is gone.
+        self.gone = {s.id for s in self.memory.segments() if not s.checkpoint_kept and s.ended is not None}
         self.both("open", self.spec)
 
     @rule(status=st.sampled_from(RunStatus), message=REASONS)
@@ -304,7 +309,11 @@ class Twins(RuleBasedStateMachine):
                 max((s.generation for s in self.memory.segments() if s.member == m), default=-1) for m in unfinished
             ]
             stay |= {s.id for s in ended if begun and s.generation >= min(begun)}
-        assert {s.id for s in ended if s.checkpoint_kept} == stay - {s.id for s in ended if s.damaged}
+            then = [s for s in ended if s.score is not None and begun and s.generation <= min(begun)]
+            if self.spec.policy.needs_best and then:
+                stay.add(max(then, key=lambda s: (s.better(self.spec.mode), -s.generation, -s.member)).id)
+        assert self.needed().isdisjoint(self.gone - {s.id for s in ended if s.damaged})
+        assert {s.id for s in ended if s.checkpoint_kept} == stay - self.gone - {s.id for s in ended if s.damaged}
 
     def _generation(self, claim):
         running = [s.generation for s in self.memory.segments() if s.member == claim.member and s.ended is None]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import populace
-from populace import BinaryTournament, Inline, Processes, TTest, Vectorised
+from populace import Backtrack, BinaryTournament, Inline, Processes, Truncation, TTest, Vectorised
 from populace._errors import RunFailed, StateMismatch, UsageError
 from populace.core import PBT, Diverged
 from populace.run import Callback, verify
@@ -36,7 +36,15 @@ def _log(result, *, checkpoints=False):
     return [{k: v for k, v in record.items() if k not in leave_out} for record in result.to_records()]
 
 
-@pytest.mark.parametrize("policy", [PBT(), PBT(exploit=TTest(window=3)), PBT(exploit=BinaryTournament())])
+POLICIES = [
+    PBT(),
+    PBT(exploit=TTest(window=3)),
+    PBT(exploit=BinaryTournament()),
+    PBT(exploit=Backtrack(Truncation(0.5))),
+]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
 def test_synchronous_log_is_that_of_members_trained_alone(bowl, policy):
     """The executor is a matter of speed: the same seed gives the same decisions, scores and weights, bit for bit."""
     alone = bowl("alone", Inline(), synchronous=True, policy=policy)

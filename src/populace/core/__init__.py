@@ -4,6 +4,8 @@ from populace.core._codec import policy_from_json, policy_to_json, source_digest
 from populace.core._decision import Continue, Decision, Exploit, Retire, Start, Wait
 from populace.core._guard import Guard
 from populace.core._lineage import Lineage
+from populace.core._oversampled import RULE as OVERSAMPLED
+from populace.core._oversampled import Oversampled
 from populace.core._policy import (
     PBT,
     Compare,
@@ -26,6 +28,7 @@ from populace.core._verify import Chapter, Violation, chapters, verify_log
 from populace.core._whole import check_metric, check_whole
 
 __all__ = [
+    "OVERSAMPLED",
     "PBT",
     "Chapter",
     "Compare",
@@ -42,6 +45,7 @@ __all__ = [
     "Lineage",
     "Mode",
     "Outcome",
+    "Oversampled",
     "Piece",
     "Policy",
     "Population",

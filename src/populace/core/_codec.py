@@ -10,13 +10,26 @@ from enum import Enum
 
 from populace._errors import StoreError
 from populace.core._guard import Guard
+from populace.core._oversampled import Oversampled
 from populace.core._policy import PBT, Policy
-from populace.core.exploit import BinaryTournament, NoExploit, Truncation, TTest
-from populace.core.explore import FunctionExplore, Mixture, NoExplore, Perturb, Resample
+from populace.core.exploit import Backtrack, BinaryTournament, NoExploit, Truncation, TTest
+from populace.core.explore import (
+    PB2,
+    FunctionExplore,
+    Mixture,
+    NoExplore,
+    Pairwise,
+    Perturb,
+    Resample,
+    TrustRegion,
+)
 
 _KINDS: Mapping[str, type[object]] = {
     kind.__name__: kind
-    for kind in (PBT, Guard, Truncation, TTest, BinaryTournament, NoExploit, Perturb, Resample, Mixture, NoExplore)
+    for kind in (
+        *(PBT, Oversampled, Guard, Truncation, TTest, BinaryTournament, NoExploit, Backtrack),
+        *(Perturb, Resample, Mixture, NoExplore, PB2, TrustRegion, Pairwise),
+    )
 }
 
 

@@ -19,8 +19,16 @@ from populace.core._retention import base_of
 from populace.core._score import Failed, Finite
 from populace.core._segment import Segment, SegmentId, Why
 from populace.core._whole import check_whole
-from populace.core.exploit import ExploitStrategy, Keep, NoExploit, Take, Truncation
-from populace.core.explore import ExploreStrategy, FunctionExplore, Perturb, PlainExplore
+from populace.core.exploit import Backtrack, ExploitStrategy, Keep, NoExploit, Take, Truncation
+from populace.core.explore import (
+    ExploreStrategy,
+    FunctionExplore,
+    InformedExplore,
+    Perturb,
+    PlainExplore,
+    Scene,
+    explored,
+)
 from populace.space import Hyperparameters, Key, Space
 
 E = TypeVar("E", bound=Enum)
@@ -59,6 +67,15 @@ class Policy(ABC):
     def needs_history(self) -> bool:
         """Whether it looks at segments older than the newest of each member."""
 
+    @abstractmethod
+    def depth(self, size: int) -> int:
+        """Returns how many of each member's newest segments it looks at in a population of `size`; 0 for none."""
+
+    @property
+    @abstractmethod
+    def needs_best(self) -> bool:
+        """Whether it looks at `Population.best`, the best segment of the whole run, and may copy it."""
+
     @property
     @abstractmethod
     def starts(self) -> tuple[Hyperparameters, ...]:
@@ -94,7 +111,7 @@ class PBT(Policy):
     """
 
     exploit: ExploitStrategy = field(default_factory=Truncation)
-    explore: ExploreStrategy | PlainExplore = field(default_factory=Perturb)
+    explore: ExploreStrategy | InformedExplore | PlainExplore = field(default_factory=Perturb)
     copy: Copy | str = Copy.BOTH
     compare: Compare | str = Compare.LATEST
     burn_in: int = 0
@@ -108,7 +125,7 @@ class PBT(Policy):
             raise UsageError(
                 f"`exploit` must be a strategy such as Truncation(0.2) or TTest(), but got {self.exploit!r}"
             )
-        if not isinstance(self.explore, ExploreStrategy):
+        if not isinstance(self.explore, ExploreStrategy | InformedExplore):
             if not isinstance(self.explore, Callable):  # type: ignore[arg-type]  # the ABC serves isinstance
                 raise UsageError(
                     f"`explore` must be a strategy such as Perturb() or a function, but got {self.explore!r}"
@@ -136,6 +153,13 @@ class PBT(Policy):
     def needs_history(self) -> bool:
         return self.compare is Compare.EQUAL_PROGRESS
 
+    @property
+    def needs_best(self) -> bool:
+        return isinstance(self.exploit, Backtrack)
+
+    def depth(self, size: int) -> int:
+        return self.explore.depth(size) if isinstance(self.explore, InformedExplore) else 0
+
     def warnings(self, size: int) -> list[str]:
         return self.exploit.warnings(size)
 
@@ -157,8 +181,8 @@ class PBT(Policy):
         if objection is None:
             return self._take(population, segment, answer, key)
         why = {**why, "rival": answer.donor, "guard": objection}
-        explored = self._explore(population, own, key) if self.guard.explores else own
-        return Continue(hyperparameters=explored, why=why)
+        changed = self._explore(population, segment, own, segment, key) if self.guard.explores else own
+        return Continue(hyperparameters=changed, why=why)
 
     def _fall_back(self, population: Population, segment: Segment, key: Key) -> Decision:
         """Goes on from what is left of a member whose checkpoint is damaged."""
@@ -186,26 +210,38 @@ class PBT(Policy):
     def _take(self, population: Population, segment: Segment, answer: Take, key: Key) -> Continue | Exploit:
         assert isinstance(self.copy, Copy)
         if self.copy is Copy.NOTHING:
-            explored = self._explore(population, segment.hyperparameters, key)
-            return Continue(hyperparameters=explored, why={**answer.why, "score": segment.score, "explored": True})
-        return self._clone(population, segment, answer.donor, answer.why, key, copy=self.copy)
+            changed = self._explore(population, segment, segment.hyperparameters, segment, key)
+            return Continue(hyperparameters=changed, why={**answer.why, "score": segment.score, "explored": True})
+        return self._clone(population, segment, answer.donor, answer.why, key, copy=self.copy, best=answer.segment)
 
     def _clone(
-        self, population: Population, segment: Segment, donor: int, why: Why, key: Key, *, copy: Copy
+        self,
+        population: Population,
+        segment: Segment,
+        donor: int,
+        why: Why,
+        key: Key,
+        *,
+        copy: Copy,
+        best: SegmentId | None = None,
     ) -> Exploit:
-        source = population.latest[donor]
+        source = population.latest[donor] if best is None else population.best
         assert source is not None, "a donor has ended a segment"
-        base = segment.hyperparameters if copy is Copy.WEIGHTS else source.hyperparameters
+        given = segment.hyperparameters if copy is Copy.WEIGHTS else source.hyperparameters
+        base = segment if copy is Copy.HYPERPARAMETERS else source
         return Exploit(
             donor=source.id,
             copies_weights=copy is not Copy.HYPERPARAMETERS,
-            hyperparameters=self._explore(population, base, key),
+            hyperparameters=self._explore(population, segment, given, base, key),
             why={**why, "score": segment.score, "donor": str(source.id), "donor_score": source.score},
         )
 
-    def _explore(self, population: Population, base: Hyperparameters, key: Key) -> Hyperparameters:
-        assert isinstance(self.explore, ExploreStrategy)
-        return self.explore.explore(base, population.space, key.fold("explore"))
+    def _explore(
+        self, population: Population, segment: Segment, given: Hyperparameters, base: Segment, key: Key
+    ) -> Hyperparameters:
+        assert isinstance(self.explore, ExploreStrategy | InformedExplore)
+        scene = Scene(population=population, member=segment.member, base=base)
+        return explored(self.explore, given, scene, key.fold("explore"))
 
 
 def RandomSearch(*, initial: Sequence[Hyperparameters] = ()) -> PBT:  # noqa: N802 - reads as a policy beside PBT()
@@ -236,10 +272,11 @@ def decide(population: Population, member: int, policy: Policy, key: Key) -> Dec
     if isinstance(decision, Start | Continue | Exploit) and decision.hyperparameters is not segment.hyperparameters:
         population.space.check(decision.hyperparameters)
     if isinstance(decision, Exploit):
-        donor = population.latest[decision.donor.member]
-        assert decision.donor.member != member, "a member is never its own donor"
+        newest, best = population.latest[decision.donor.member], population.best
+        donor = best if policy.needs_best and best is not None and best.id == decision.donor else newest
+        assert decision.donor != segment.id, "a member is never its own donor"
         assert donor is not None, "a donor has ended a segment"
-        assert donor.id == decision.donor, "a donor's newest segment is copied"
+        assert donor.id == decision.donor, "a donor's newest segment is copied, or the best of the run"
         assert donor.can_donate, "a donor has a finite score and a checkpoint"
     return decision
 

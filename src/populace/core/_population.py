@@ -10,7 +10,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from populace.core._score import Mode
+from populace.core._score import Finite, Mode
 from populace.core._segment import Segment, SegmentId
 from populace.core._stands import Latest, Stand
 from populace.space import Space
@@ -41,6 +41,8 @@ class Population:
     """Seeded numbers that order equal scores; they depend on the segments, not on who asks."""
     donates_P: NDArray[np.bool_]
     """Whether a member's newest segment can be copied."""
+    records: tuple[Segment, ...] = ()
+    """The segments that were the best of the run when they ended, oldest first; whole where the policy asks for it."""
 
     @classmethod
     def empty(cls, *, space: Space, mode: Mode, seed: int, size: int) -> Population:
@@ -84,6 +86,11 @@ class Population:
         """Number of members that have ended no segment yet."""
         return int(np.count_nonzero(np.isnan(self.better_P)))
 
+    @property
+    def best(self) -> Segment | None:
+        """The best segment that had ended by the time of the snapshot; None where no score was finite."""
+        return next((s for s in reversed(self.records) if (s.ended or 0) <= self.sequence), None)
+
     def can_donate(self, member: int) -> bool:
         """Whether a member's newest segment can be copied."""
         return bool(self.donates_P[member])
@@ -94,6 +101,20 @@ class Population:
         while walker is not None:
             yield walker
             walker = None if walker.parent is None else self.forest.get(walker.parent)
+
+    def lives(self, depth: int) -> Iterator[Segment]:
+        """Yields each member's newest `depth` segments, oldest first, as far as the forest reaches.
+
+        In lockstep no later generation is among them, whatever has ended meanwhile.
+        """
+        for member, newest in enumerate(self.latest):
+            if newest is None:
+                continue
+            for generation in range(max(0, newest.generation - depth + 1), newest.generation):
+                segment = self.forest.get(SegmentId(member, generation))
+                if segment is not None:
+                    yield segment
+            yield newest
 
     def window(self, segment: Segment, size: int) -> list[float]:
         """Returns the last `size` evaluation scores along a segment's ancestry, newest first.
@@ -106,6 +127,21 @@ class Population:
             if len(scores) >= size:
                 break
         return scores[:size]
+
+    def first(self, num: int) -> Population:
+        """Returns the population of the first `num` members alone."""
+        return replace(
+            self,
+            latest=self.latest[:num],
+            better_P=self.better_P[:num],
+            tie_P=self.tie_P[:num],
+            donates_P=self.donates_P[:num],
+        )
+
+    def standing_at(self, segments: Mapping[int, Segment]) -> Population:
+        """Returns the population with members standing at these segments; the others where they are."""
+        latest = [segments.get(member, newest) for member, newest in enumerate(self.latest)]
+        return self._standing(latest, self._changed(latest), self.forest, self.sequence)
 
     def at_progress(self, step: int) -> Population:
         """Returns the population as it stood when the members' weights had seen at most `step` steps.
@@ -138,13 +174,27 @@ class Population:
         return self._standing(latest, self._changed(latest), self.forest, sequence)
 
     def with_ended(self, segments: Iterable[Segment], sequence: int) -> Population:
-        """Returns the population after these segments, in their order, have ended."""
+        """Returns the population after these segments, in their order, have ended.
+
+        Those of members that the run has no more count for its records alone.
+        """
         latest, forest, changed = list(self.latest), dict(self.forest), set()
+        records = list(self.records)
         for segment in segments:
-            latest[segment.member] = segment
-            forest[segment.id] = segment
-            changed.add(segment.member)
-        return self._standing(latest, changed, forest, sequence)
+            is_finite = isinstance(segment.outcome, Finite)
+            if is_finite and (not records or segment.precedence(self.mode) > records[-1].precedence(self.mode)):
+                records.append(segment)
+            if segment.member < self.size:
+                latest[segment.member] = segment
+                forest[segment.id] = segment
+                changed.add(segment.member)
+        ended = self._standing(latest, changed, forest, sequence)
+        return ended if len(records) == len(self.records) else replace(ended, records=tuple(records))
+
+    def with_records(self, segments: Iterable[Segment]) -> Population:
+        """Returns the population with the records among all that has ended so far, given in the order of their ends."""
+        blank = replace(self, latest=(), forest={}, records=())
+        return replace(self, records=blank.with_ended(segments, self.sequence).records)
 
     def with_stands(
         self, stands: Iterable[Stand], sequence: int, read: Callable[[SegmentId], Segment], known: Segment
@@ -182,7 +232,9 @@ class Population:
         if not found:
             return self
         latest = [None if s is None else found.get(s.id, s) for s in self.latest]
-        return self._standing(latest, self._changed(latest), {**self.forest, **found}, self.sequence)
+        records = tuple(found.get(s.id, s) for s in self.records)
+        stands = self._standing(latest, self._changed(latest), {**self.forest, **found}, self.sequence)
+        return replace(stands, records=records)
 
     def _changed(self, latest: list[Segment | None]) -> list[int]:
         """Returns the members that stand at another segment in `latest`."""

@@ -142,6 +142,13 @@ class Segment:
             return self
         return replace(self, damaged=None, checkpoint_kept=True)
 
+    def precedence(self, mode: Mode) -> tuple[float, int, int]:
+        """Returns what the best segment has the largest of: the score; of equal ones, the earliest place.
+
+        By place and not by arrival, so that in lockstep the best depends on the seed alone.
+        """
+        return self.better(mode), -self.generation, -self.member
+
     def better(self, mode: Mode) -> float:
         """Returns the score on a scale where larger is better, -inf where there is no finite score."""
         return mode.orient(self.outcome.value) if isinstance(self.outcome, Finite) else float("-inf")

@@ -80,6 +80,8 @@ class RunSpec:
             "space": self.space.to_json(),
             "policy": policy_to_json(self.policy),
             "mode": self.mode.value,
+            # Stores keep one checkpoint more for such a policy, and do not know policies.
+            **({"needs_best": True} if self.policy.needs_best else {}),
         }
 
     @classmethod

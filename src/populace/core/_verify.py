@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import final
 
 from populace._errors import PopulaceError
-from populace.core._decision import Continue, Exploit, Start
+from populace.core._decision import Continue, Exploit, Retire, Start
 from populace.core._policy import Policy, decide, decision_key, parent_of, start
 from populace.core._population import Population
 from populace.core._retention import base_of, kept, last_good
@@ -75,7 +75,12 @@ def chapters(
 
 
 def verify_log(
-    spec: RunSpec, segments: Sequence[Segment], story: Sequence[Chapter], *, finished: bool
+    spec: RunSpec,
+    segments: Sequence[Segment],
+    story: Sequence[Chapter],
+    *,
+    finished: bool,
+    retired: Collection[int] = (),
 ) -> list[Violation]:
     """Returns every law that a log breaks; none for a run as it should be, in whatever state it is.
 
@@ -84,11 +89,13 @@ def verify_log(
         segments: All segments.
         story: The specifications that the run went through.
         finished: Whether the run says that it is finished.
+        retired: Members that the run says were given up for good.
     """
     forest = {s.id: s for s in segments}
     return [
         *_check_forest(segments, forest),
-        *_check_members(spec, segments, story, finished=finished),
+        *_check_members(spec, segments, story, finished=finished, retired=retired),
+        *_check_retired(spec, segments, retired),
         *_check_outcomes(segments),
         *_check_damage(segments, forest),
         *_check_values(spec, segments),
@@ -114,14 +121,19 @@ def _check_forest(segments: Sequence[Segment], forest: Mapping[SegmentId, Segmen
                 "weight steps", s, f"starts at {s.start_step}, but its parent {s.parent} ended at {parent.end_step}"
             )
         if s.donor is not None and (donor := forest.get(s.donor)) is not None:
-            if s.donor.member == s.member:
+            if s.donor.member == s.member and s.donor.generation >= s.generation - 1:
                 yield _broken("donor", s, "copied itself")
             if not isinstance(donor.outcome, Finite):
                 yield _broken("donor", s, f"copied {s.donor}, which has no finite score")
 
 
 def _check_members(
-    spec: RunSpec, segments: Sequence[Segment], story: Sequence[Chapter], *, finished: bool
+    spec: RunSpec,
+    segments: Sequence[Segment],
+    story: Sequence[Chapter],
+    *,
+    finished: bool,
+    retired: Collection[int],
 ) -> Iterator[Violation]:
     """Members' lives have no gap and no overlap, and train the steps that were asked for at the time."""
     lives: dict[int, list[Segment]] = defaultdict(list)
@@ -140,11 +152,25 @@ def _check_members(
             if s.member_end > (limit := _at(story, s.begun).steps):
                 yield _broken("budget", s, f"trains its member to {s.member_end} of {limit} steps")
             done = s.member_end if s.ended is not None else done
-        retired = isinstance(life[-1].outcome, Failed)
-        if finished and member < spec.population and done < spec.steps and not retired:
+        gave_up = isinstance(life[-1].outcome, Failed) or member in retired
+        if finished and member < spec.population and done < spec.steps and not gave_up:
             yield Violation(law="budget", subject=f"member {member}", text=f"trained {done} of {spec.steps} steps")
     if finished and (missing := set(range(spec.population)) - set(lives)):
         yield Violation(law="budget", subject="run", text=f"members {sorted(missing)} have never trained")
+
+
+def _check_retired(spec: RunSpec, segments: Sequence[Segment], retired: Collection[int]) -> Iterator[Violation]:
+    """Nobody was given up for good whose code had not failed, unless the policy ends it."""
+    ended = sorted((s for s in segments if s.ended is not None), key=lambda s: s.ended or 0)
+    empty = Population.empty(space=spec.space, mode=spec.mode, seed=spec.seed, size=spec.population)
+    population = empty.with_ended(ended, ended[-1].ended or 0) if ended and retired else empty
+    for member in sorted(retired):
+        newest = population.latest[member]
+        if newest is None or isinstance(newest.outcome, Failed):
+            continue
+        key = decision_key(spec.seed, member, newest.generation + 1)
+        if not isinstance(spec.policy.decide(population, newest, key), Retire):
+            yield _broken("budget", newest, "is its member's last, which was given up though its code had not failed")
 
 
 def _check_outcomes(segments: Sequence[Segment]) -> Iterator[Violation]:
@@ -204,9 +230,10 @@ def _check_retention(spec: RunSpec, segments: Sequence[Segment]) -> Iterator[Vio
     """Nothing that is referred to was collected."""
     ended = [s for s in segments if s.ended is not None]
     newest = {s.member: s for s in sorted(ended, key=lambda s: s.generation)}
-    best = max(
-        (s for s in ended if s.score is not None), key=lambda s: (s.better(spec.mode), -(s.ended or 0)), default=None
-    )
+    best = max((s for s in ended if s.score is not None), key=partial(Segment.precedence, mode=spec.mode), default=None)
+    # Older versions kept the first of equally good ones.
+    equals = [s for s in ended if best is not None and s.score == best.score and s.checkpoint_kept]
+    best = equals[0] if equals and best is not None and not best.checkpoint_kept else best
     running = [s for s in segments if s.ended is None]
     needed = kept(newest=newest.values(), best=None if best is None else best.id, running=running)
     for s in ended:
@@ -238,7 +265,7 @@ def _check_decisions(
         upto = place
         while upto < len(ended) and (ended[upto].ended or 0) <= s.snapshot:
             upto += 1
-        seen = [e for e in ended[place:upto] if e.member < spec.population]
+        seen = ended[place:upto]
         known = [d.as_of(s.snapshot) for d in damaged if population.sequence < (d.damaged or 0) <= s.snapshot]
         population = population.with_ended([e.as_of(s.snapshot) for e in seen], s.snapshot).with_damaged(known)
         place = upto

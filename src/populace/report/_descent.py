@@ -84,9 +84,9 @@ class Descent:
 
 
 def best_segment(segments: Iterable[Segment], mode: Mode) -> SegmentId | None:
-    """Returns the segment with the best score, the earliest of equals; None where no score is finite."""
+    """Returns the best segment, of equals that of the earliest place; None where no score is finite."""
     finite = [segment for segment in segments if segment.score is not None]
-    return min(finite, key=lambda s: (-s.better(mode), s.ended or 0)).id if finite else None
+    return max(finite, key=lambda s: s.precedence(mode)).id if finite else None
 
 
 def _chains(lineage: Lineage, living: set[SegmentId]) -> tuple[Chain, ...]:

@@ -120,7 +120,7 @@ class Board:
         self._pasts.pop(SegmentId(segment.member, segment.generation - _GENERATIONS_KEPT), None)
         self._trained[segment.member] = segment.member_end
         mode = self.spec.mode
-        if score is not None and (self.best is None or segment.better(mode) > self.best.better(mode)):
+        if score is not None and (self.best is None or segment.precedence(mode) > self.best.precedence(mode)):
             self.best = segment
         self._rows[segment.member] = Row(
             member=segment.member,

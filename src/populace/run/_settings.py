@@ -18,18 +18,19 @@ from typing import Any, Literal, final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from populace._errors import UsageError
-from populace.core import PBT, Guard, Policy, RandomSearch
-from populace.core.exploit import BinaryTournament, NoExploit, Truncation, TTest
-from populace.core.explore import Mixture, NoExplore, Perturb, Resample
+from populace.core import PBT, Guard, Oversampled, Policy, RandomSearch
+from populace.core.exploit import Backtrack, BinaryTournament, NoExploit, Truncation, TTest
+from populace.core.explore import PB2, Mixture, NoExplore, Pairwise, Perturb, Resample, TrustRegion
 from populace.executors import Executor, Inline, Processes
 from populace.space import Dimension, Space, dimension_from_json
 from populace.vectorised import Vectorised
 
 _KINDS: Mapping[str, Sequence[Any]] = {
-    "policy": (PBT, RandomSearch),
-    "exploit": (Truncation, TTest, BinaryTournament, NoExploit),
-    "explore": (Perturb, Resample, Mixture, NoExplore),
+    "policy": (PBT, RandomSearch, Oversampled),
+    "exploit": (Truncation, TTest, BinaryTournament, NoExploit, Backtrack),
+    "explore": (Perturb, Resample, Mixture, NoExplore, PB2, TrustRegion, Pairwise),
     "guard": (Guard,),
+    "region": (TrustRegion,),
 }
 """What a table may be, by the name under which it stands."""
 
@@ -194,12 +195,16 @@ def _made(where: str, table: Mapping[str, object]) -> object:
     if not isinstance(kind, str) or kind not in kinds:
         listed = " or ".join(kinds)
         raise UsageError(f"{where}: `kind` must be {listed}, but got {kind!r}{_nearest(str(kind), kinds)}")
-    known = list(inspect.signature(kinds[kind]).parameters)
+    parameters = inspect.signature(kinds[kind]).parameters
+    known = list(parameters)
     given = {name: value for name, value in table.items() if name != "kind"}
     for name in given:
         if name not in known:
             takes = ", ".join(known) or "no settings"
             raise UsageError(f"{where}: {kind} takes {takes}, but got {name!r}{_nearest(name, known)}")
+    for name, parameter in parameters.items():
+        if parameter.default is parameter.empty and name not in given:
+            raise UsageError(f"{where}: {kind} needs `{name}`, but got {given!r}: add it")
     arguments = {
         name: _made(f"{where}.{name}", {"kind": value} if isinstance(value, str) else value)
         if name in _KINDS and isinstance(value, Mapping | str)

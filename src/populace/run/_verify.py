@@ -38,7 +38,7 @@ def verify(directory: Path, *, policy: Policy | None = None) -> list[Violation]:
     story = chapters(held, changes, policy)  # type: ignore[arg-type]  # as `open` wrote it
     return [
         *_check_events(events, segments),
-        *verify_log(spec, segments, story, finished=state.status is RunStatus.FINISHED),
+        *verify_log(spec, segments, story, finished=state.status is RunStatus.FINISHED, retired=state.retired),
         *_check_best(state.best),
         *_check_bytes(directory, segments, referenced),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import final
 
-from populace.core import Segment, SegmentId
+from populace.core import OVERSAMPLED, Segment, SegmentId
 from populace.run._callbacks import Callbacks
 from populace.run._display import Display
 from populace.store import EventKind, Store
@@ -50,7 +50,7 @@ class Watch:
                 ended = {s.id: s for s in self._store.snapshot(self._after).ended}
             for event in events:
                 self._after = event.sequence
-                if event.kind in _FAILURES:
+                if event.kind in _FAILURES and event.detail.get("rule") != OVERSAMPLED:
                     self._callbacks.each(lambda c, e=event: c.on_failure(e), "on_failure")  # type: ignore[misc]  # mypy cannot see the default
                     self._display.failure(event)
                 elif event.kind in (EventKind.BEGUN, EventKind.PUBLISHED):

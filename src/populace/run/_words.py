@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from populace.core import Diverged, Segment, SegmentId
+from populace.core import OVERSAMPLED, Diverged, Segment, SegmentId
 from populace.store import Event, EventKind
 
 
@@ -60,6 +60,8 @@ def change_in_words(event: Event) -> str:
             return f"{place}: given up: it failed more often than max_failures allows, so the member copies another"
         case EventKind.RETIRED if event.detail.get("rule") == "beyond help":
             return f"{place}: retired: it failed again after {event.detail['failed']} copies of others"
+        case EventKind.RETIRED if event.detail.get("rule") == OVERSAMPLED:
+            return f"{place}: ends here: of {event.detail['of']} starts, the run goes on with {event.detail['keep']}"
         case EventKind.RETIRED:
             return f"{place}: retired: it failed, and there is nobody to copy"
         case _:

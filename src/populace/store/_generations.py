@@ -12,7 +12,7 @@ from populace.core import Finite, SegmentId, base_of
 from populace.store import _queries as q
 from populace.store._protocol import Claim, EventKind, Trained
 from populace.store._rows import dumps, evaluations_to_text, outcome_columns, segment_from_row
-from populace.store._transaction import Transaction, best_of
+from populace.store._transaction import Transaction, best_of, precedence_of_best
 
 _SAVED, _UNSAVED = dumps({}), dumps({"unsaved": True})
 
@@ -35,7 +35,7 @@ def publish_generations(
     sequence = tx.sql.value(q.SEQUENCE)
     segments: list[dict[str, Any]] = []
     events: list[dict[str, Any]] = []
-    best, best_better = best_of(tx.run), tx.run["best_better"]
+    best, best_precedence = best_of(tx.run), precedence_of_best(tx.run)
     for generation in generations:
         snapshot = sequence
         for trained in generation:
@@ -51,8 +51,9 @@ def publish_generations(
             columns["ended"] = sequence
             if isinstance(ending.outcome, Finite):
                 better = tx.limits.mode.orient(ending.outcome.value)
-                if best_better is None or better > best_better:
-                    best, best_better = SegmentId(trained.member, row["generation"]), better
+                precedence = (better, -row["generation"], -trained.member)
+                if precedence > best_precedence:
+                    best, best_precedence = SegmentId(trained.member, row["generation"]), precedence
             row["generation"] += 1
             row["steps"] += trained.draft.num_steps
     tx.sql.write_many(q.ADD_EVENTS, events)
@@ -62,7 +63,7 @@ def publish_generations(
     tx.sql.write(q.COUNT_SEGMENTS, count=len(segments))
     if best is not None and best != best_of(tx.run):
         candidates.append(best_of(tx.run))
-        tx.sql.write(q.NEW_BEST, better=best_better, **best._asdict())
+        tx.sql.write(q.NEW_BEST, better=best_precedence[0], **best._asdict())
     return tx.collect(candidates)
 
 

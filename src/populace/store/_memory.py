@@ -292,7 +292,7 @@ class MemoryStore:
         trained = with_ending(member.running, ending)
         segment = self._end(EventKind.PUBLISHED, member, trained, ending.outcome, claim, **detail)
         best = None if run.best is None else run.segments[run.best]
-        if isinstance(segment.outcome, Finite) and (best is None or segment.better(mode) > best.better(mode)):
+        if isinstance(segment.outcome, Finite) and (best is None or segment.precedence(mode) > best.precedence(mode)):
             run.best = segment.id
         return segment
 
@@ -364,8 +364,7 @@ class MemoryStore:
             running=[m.running for m in run.members if m.running is not None],
             asked=run.asked,
         )
-        begun = self._begun_by_all()
-        keep |= {s.id for s in run.segments.values() if s.checkpoint_kept and s.generation >= begun}
+        keep |= run.needed_by_decisions(self._begun_by_all())
         gone = [s for s in run.segments.values() if s.checkpoint_kept and s.id not in keep]
         for segment in gone:
             run.segments[segment.id] = replace(segment, checkpoint_kept=False)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar, final
 
-from populace.core import RunSpec, Segment, SegmentId, Stand
+from populace.core import Finite, RunSpec, Segment, SegmentId, Stand
 from populace.store._protocol import Changes, Claim, Draft, Ending, Event, RunStatus
 from populace.store._rows import dumps
 
@@ -47,6 +47,18 @@ class Run:
     status: RunStatus = RunStatus.UNFINISHED
     message: str = ""
     stopping: bool = False
+
+    def needed_by_decisions(self, begun: int) -> set[SegmentId]:
+        """Returns what members who lag in lockstep may still copy, whatever has ended since.
+
+        Args:
+            begun: A generation that everybody has begun.
+        """
+        needed = {s.id for s in self.segments.values() if s.checkpoint_kept and s.generation >= begun}
+        if self.spec.synchronous and self.spec.policy.needs_best:
+            then = [s for s in self.segments.values() if isinstance(s.outcome, Finite) and s.generation <= begun]
+            needed |= {s.id for s in sorted(then, key=lambda s: s.precedence(self.spec.mode))[-1:]}
+        return needed
 
 
 def logged(value: Mapping[str, T]) -> dict[str, T]:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from populace.core import Status
+from populace.core import Mode, Status
 from populace.store._rows import SEGMENT_COLUMNS
 from populace.store._schema import IS_KEPT, event, member, run, segment
 
@@ -232,6 +232,15 @@ def _collect() -> ReturningUpdate[Any]:
 
 COLLECT = _collect()
 """Drops one checkpoint unless it is pinned, a member's base, the best, or kept on request; gives its digest."""
+
+BEST_BEGUN = {
+    mode: select(s.member, s.generation)
+    .where(s.status == Status.FINISHED.value, s.generation <= p("begun"))
+    .order_by(s.score.desc() if mode is Mode.MAX else s.score, s.generation, s.member)
+    .limit(1)
+    for mode in Mode
+}
+"""The best segment up to a generation, by mode; walks the whole log."""
 
 BEGUN_BY_ALL = select(func.min(m.generation - 1 + cast(m.running, Integer))).where(_unfinished)
 """A generation that everybody who still trains has begun."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, final
@@ -35,12 +36,19 @@ class Limits:
     """Whether a larger score is better."""
     lease_s: float
     """Seconds that a claim lasts."""
+    needs_best: bool = False
+    """Whether decisions may copy the best segment of the run."""
 
     @classmethod
     def of(cls, spec: Mapping[str, Any], lease_s: float) -> Limits:
         """Returns the limits in a specification's JSON."""
         names = ("population", "steps", "synchronous", "max_failures")
-        return cls(**{name: spec[name] for name in names}, mode=Mode(spec["mode"]), lease_s=lease_s)
+        return cls(
+            **{name: spec[name] for name in names},
+            mode=Mode(spec["mode"]),
+            lease_s=lease_s,
+            needs_best=spec.get("needs_best", False),
+        )
 
 
 @final
@@ -282,11 +290,9 @@ class Transaction:
             previous = self.segment(before)
             assert previous is not None, "generations have no gaps"
             candidates.append(base_of(segment_from_row(previous)))
-        better = segment.better(self.limits.mode)
-        if isinstance(segment.outcome, Finite) and (
-            self.run["best_better"] is None or self.run["best_better"] < better
-        ):
-            self.sql.write(q.NEW_BEST, better=better, **segment.id._asdict())
+        precedence = segment.precedence(self.limits.mode)
+        if isinstance(segment.outcome, Finite) and precedence > precedence_of_best(self.run):
+            self.sql.write(q.NEW_BEST, better=precedence[0], **segment.id._asdict())
             candidates.append(best_of(self.run))
         return self.collect(candidates)
 
@@ -306,11 +312,20 @@ class Transaction:
             candidates = [SegmentId(row["member"], row["generation"]) for row in self.sql.all(q.KEPT)]
             self.sql.write(q.SWEPT, swept=begun)
         digests: dict[str, None] = {}
-        for id in dict.fromkeys(c for c in candidates if c is not None):
+        held = self._best_of_decisions(begun)
+        for id in dict.fromkeys(c for c in candidates if c is not None and c != held):
             for row in self.sql.all(q.COLLECT, key_member=id.member, key_generation=id.generation, begun=begun):
                 digests[row["checkpoint"]] = None
         # Content-addressed: another segment may refer to the same bytes.
         return tuple(digest for digest in digests if not self.sql.value(q.IS_REFERENCED, checkpoint=digest))
+
+    def _best_of_decisions(self, begun: int) -> SegmentId | None:
+        """Returns the best segment that members who lag in lockstep may still copy, whatever has ended since."""
+        if not (self.limits.needs_best and self.limits.synchronous):
+            return None
+        query = q.BEST_BEGUN[self.limits.mode]
+        row = self.sql.first(query, begun=begun)
+        return None if row is None else SegmentId(row["member"], row["generation"])
 
     def _begun_by_all(self) -> int:
         """Returns a generation that everybody who still trains has begun; only synchronous members look back."""
@@ -345,6 +360,13 @@ class Transaction:
 def _after(claim: Claim, segment: Segment) -> Claim:
     """Returns the claim to go on with after a segment."""
     return replace(claim, steps=segment.member_end, newest=segment, running=None)
+
+
+def precedence_of_best(run: Row) -> tuple[float, int, int]:
+    """Returns `Segment.precedence` of the best segment that a run's row names."""
+    if run["best_better"] is None:
+        return -math.inf, 0, 0
+    return run["best_better"], -run["best_generation"], -run["best_member"]
 
 
 def best_of(run: Row) -> SegmentId | None:

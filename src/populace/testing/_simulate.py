@@ -21,9 +21,11 @@ from populace.core import (
     Mode,
     Policy,
     Population,
+    Retire,
     Segment,
     SegmentId,
     Start,
+    Wait,
     decide,
     decision_key,
     outcome_of,
@@ -120,15 +122,17 @@ def simulate(
     states: dict[SegmentId, S] = {}
     decisions: dict[SegmentId, Start | Decision] = {}
 
-    def draft(member: int) -> _Draft:
-        """Returns the member's next segment, as decided from the snapshot of this moment."""
+    def draft(member: int) -> _Draft | None:
+        """Returns the member's next segment, decided from the snapshot of this moment; None where it has none."""
         newest = population.latest[member]
         if newest is None:
             first = start(dimensions, seed, member, policy.starts if initial is None else initial)
             return _Draft(id=SegmentId(member, 0), parent=None, decision=first, snapshot=0)
         id = SegmentId(member, newest.generation + 1)
         decision = decide(population, member, policy, decision_key(seed, member, id.generation))
-        assert isinstance(decision, Continue | Exploit), "nobody fails here"
+        if isinstance(decision, Wait | Retire):
+            return None
+        assert isinstance(decision, Continue | Exploit), "no checkpoint is damaged here"
         parent = parent_of(decision, newest)
         source = None if parent is None else population.forest[parent]
         return _Draft(id=id, parent=source, decision=decision, snapshot=population.sequence)
@@ -144,10 +148,12 @@ def simulate(
         turns = list(range(size) if order is None else order(generation))
         assert sorted(turns) == list(range(size)), "every member takes one turn in an interval"
         for group in [turns] if synchronous else [[member] for member in turns]:
-            ended = [train(drafts[m], population.sequence + place) for place, m in enumerate(group, 1)]
-            population = population.with_ended(ended, population.sequence + len(group))
+            asked_again = [(m, drafts[m] or draft(m)) for m in group]
+            begun = [(m, one) for m, one in asked_again if one is not None]
+            ended = [train(one, population.sequence + place) for place, (_, one) in enumerate(begun, 1)]
+            population = population.with_ended(ended, population.sequence + len(ended))
             if generation + 1 < intervals:
-                for member in group:
+                for member, _ in begun:
                     drafts[member] = draft(member)
     return Simulation(population=population, states=states, decisions=decisions)
 

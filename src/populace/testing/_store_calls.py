@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from populace.core import PBT, Diverged, Finite, Mode, Outcome, RunSpec, Segment, SegmentId, base_of
+from populace.core import PBT, Diverged, Finite, Mode, Outcome, Policy, RunSpec, Segment, SegmentId, base_of
 from populace.space import Space, Uniform
 from populace.store import Claim, Draft, Ending, Published, Store
 
 
 def spec_of(
-    *, population: int = 2, steps: int = 4, synchronous: bool = False, max_failures: int = 1, mode: Mode = Mode.MAX
+    *,
+    population: int = 2,
+    steps: int = 4,
+    synchronous: bool = False,
+    max_failures: int = 1,
+    mode: Mode = Mode.MAX,
+    policy: Policy | None = None,
 ) -> RunSpec:
     """Returns the specification of a small run; an interval is one step."""
     return RunSpec(
         name="run",
         space=Space({"lr": Uniform(0, 1)}),
-        policy=PBT(),
+        policy=policy or PBT(),
         seed=0,
         population=population,
         steps=steps,

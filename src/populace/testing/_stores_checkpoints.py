@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from populace._errors import DonorGone, StaleClaim, StoreError
-from populace.core import Failed, Finite, SegmentId, base_of, kept
+from populace.core import PBT, Failed, Finite, Mode, SegmentId, base_of, kept
+from populace.core.exploit import Backtrack
 from populace.store import Claim, EventKind, FellBack, Store
-from populace.testing._store_calls import begin, claim_of, ending_of, publish, train
+from populace.testing._store_calls import begin, claim_of, ending_of, publish, spec_of, train
 
 
 class CheckpointLaws:
@@ -43,6 +44,29 @@ class CheckpointLaws:
             expected = kept(newest=newest, best=best.id, running=[])
             assert {s.id for s in store.segments() if s.checkpoint_kept} == expected
             assert store.referenced() == {f"digest of {id}" for id in expected}
+
+    @pytest.mark.parametrize("mode", Mode)
+    def test_best_stays_until_all_have_decided_on_it(self, empty: Store, mode: Mode) -> None:
+        """The last to decide in lockstep may go back to what was the best then, though a better one has ended since."""
+        empty.create(spec_of(synchronous=True, mode=mode, policy=PBT(exploit=Backtrack())))
+        sign = 1 if mode is Mode.MAX else -1
+        for score in (5.0, 4.0, 1.0, 1.0):
+            train(empty, 1, sign * score)
+        publish(empty, claim_of(empty, prefer=1), sign * 9.0)
+        assert empty.collect() == ()
+        late = claim_of(empty)
+        segment = begin(empty, late, parent=SegmentId(0, 0))
+        empty.publish(late, ending_of(segment, Finite(value=sign * 1.0)))
+        assert "digest of m00/0" not in empty.referenced()
+
+    def test_best_of_equals_is_the_earliest_in_place(self, empty: Store) -> None:
+        """In lockstep the run's result depends on the seed alone, not on who publishes first."""
+        empty.create(spec_of(synchronous=True))
+        publish(empty, claim_of(empty, prefer=1), 3.0)
+        publish(empty, claim_of(empty, prefer=0), 3.0)
+        best = empty.state().best
+        assert best is not None
+        assert best.id == SegmentId(0, 0)
 
     def test_asked_checkpoint_is_kept_until_told_otherwise(self, store: Store) -> None:
         """The user wants to look at a member's beginning when the run is over."""

@@ -55,6 +55,7 @@ class Loop:
         chunks: Chooses how many members train in one call.
         checkpoint_every: Generations between checkpoints; None: so that writing takes little time.
         best: The best segment so far.
+        best_state: Its state, where the policy may copy it.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Loop:
         chunks: Chunks,
         checkpoint_every: int | None,
         best: Segment | None,
+        best_state: Any = None,
     ) -> None:
         self._spec = spec
         self._claims = claims
@@ -80,6 +82,7 @@ class Loop:
         self._checkpoint_every = checkpoint_every
         self._best = -math.inf if best is None else best.better(spec.mode)
         self._best_state: tuple[SegmentId, Any] | None = None
+        self._copied_best = best_state
         self._unwritten: list[list[Trained]] = []
         self._written_at = time.perf_counter()
         self._keys: dict[tuple[int, int], np.ndarray] = {}
@@ -106,7 +109,10 @@ class Loop:
     def _generation(self) -> None:
         num_steps = min(self._spec.interval, self._spec.steps - self._steps)
         known = [member for member in self._members if self._standing.newest(member) is not None]
-        decisions = self._decided(known)
+        decisions = self._without_retired(self._decided(known))
+        if not self._members:
+            self._steps = self._spec.steps
+            return
         drafts = {m: self._standing.draft(m, _going_on(decisions.get(m)), num_steps) for m in self._members}
         self._move(decisions)
         places = {m: self._generation_of(m) for m in self._members}
@@ -143,13 +149,38 @@ class Loop:
         except Exception as error:
             raise RunFailed(f"the policy could not decide: {type(error).__name__}: {error}") from error
 
+    def _without_retired(self, decisions: Mapping[int, Decision]) -> Mapping[int, Decision]:
+        """Ends the members that the policy ends, and returns the decisions on the others."""
+        ended = {m: decision for m, decision in decisions.items() if isinstance(decision, Retire)}
+        if not ended:
+            return decisions
+        if self._unwritten:
+            self._write()
+        self._writer.wait()
+        for claim in self._claims:
+            if claim.member in ended:
+                self._writer.retire(claim, ended[claim.member].why)
+        self._claims = [claim for claim in self._claims if claim.member not in ended]
+        self._members = [claim.member for claim in self._claims]
+        return {m: decision for m, decision in decisions.items() if m not in ended}
+
     def _move(self, decisions: Mapping[int, Decision]) -> None:
         """Gives clones the weights of their donors."""
         sources = {m: d.donor.member for m, d in decisions.items() if isinstance(d, Exploit) and d.copies_weights}
-        self._rows.move(sources)
+        self._rows.move({m: source for m, source in sources.items() if not self._is_of_the_past(decisions[m])})
+        for member in sources:
+            if self._is_of_the_past(decisions[member]):
+                self._rows.put(member, self._copied_best)
         for member, decision in decisions.items():
             if isinstance(decision, Start):
                 self._rows.begin_anew(member, decision.hyperparameters)
+
+    def _is_of_the_past(self, decision: Decision) -> bool:
+        """Whether a decision copies the best segment of the run, which its member has left behind since."""
+        if not isinstance(decision, Exploit):
+            return False
+        newest = self._standing.newest(decision.donor.member)
+        return newest is None or newest.id != decision.donor
 
     def _generation_of(self, member: int) -> int:
         newest = self._standing.newest(member)
@@ -208,6 +239,8 @@ class Loop:
         if self._best_state is not None and self._best_state[1] is None:
             id = self._best_state[0]
             self._best_state = id, self._rows.take(id.member)
+            if self._spec.policy.needs_best:
+                self._copied_best = self._best_state[1]
 
     def _is_due(self) -> bool:
         if self._checkpoint_every is not None:
@@ -231,7 +264,7 @@ class Loop:
 
 
 def _going_on(decision: Decision | None) -> Any:
-    assert not isinstance(decision, Wait | Retire), "nobody fails in a program"
+    assert not isinstance(decision, Wait | Retire), "nobody fails in a program, and all starts end at once"
     return decision
 
 

@@ -73,10 +73,14 @@ class Rows:
         for block, into, states in taken:
             self._blocks[block].put_many(into, states)
 
+    def put(self, member: int, state: Any) -> None:
+        """Gives a member a state."""
+        block, row = self._place[member]
+        self._blocks[block].put(row, state)
+
     def begin_anew(self, member: int, hyperparameters: Hyperparameters) -> None:
         """Gives a member its first state again."""
-        block, row = self._place[member]
-        self._blocks[block].put(row, self._first_state(member, hyperparameters))
+        self.put(member, self._first_state(member, hyperparameters))
 
     def take(self, member: int) -> Any:
         """Returns a copy of a member's state."""

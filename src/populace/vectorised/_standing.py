@@ -42,7 +42,11 @@ class Standing:
         empty = Population.empty(space=spec.space, mode=spec.mode, seed=spec.seed, size=spec.population)
         ended = [s for s in changes.ended if s.member < spec.population]
         self.population = empty.with_ended(ended, changes.sequence)
-        if ended and (spec.synchronous or spec.policy.memory or spec.policy.needs_history):
+        policy = spec.policy
+        if spec.policy.needs_best:
+            past = [s.as_of(changes.sequence) for s in store.segments() if s.ended is not None]
+            self.population = self.population.with_records(sorted(past, key=lambda s: s.ended or 0))
+        if ended and (spec.synchronous or policy.memory or policy.needs_history or policy.depth(spec.population)):
             forest = {s.id: s.as_of(changes.sequence) for s in store.segments() if s.ended is not None}
             self.population = replace(self.population, forest={**forest, **self.population.forest})
         self._fallbacks = {s.fallback: store.segment(s.fallback) for s in ended if s.fallback is not None}
@@ -84,8 +88,9 @@ class Standing:
     def _find(self, id: SegmentId) -> Segment:
         newest = self.population.latest[id.member]
         found = newest if newest is not None and newest.id == id else self.population.forest.get(id)
-        found = found or self._fallbacks.get(id)
-        assert found is not None, "a parent is a newest segment, or was read from the log"
+        best = self.population.best
+        found = found or self._fallbacks.get(id) or (best if best is not None and best.id == id else None)
+        assert found is not None, "a parent is a newest segment, the best, or was read from the log"
         return found
 
     def end(self, drafts: Mapping[int, Draft], endings: Mapping[int, Ending], steps: int) -> list[Segment]:
@@ -121,9 +126,13 @@ class Standing:
     def _prune(self) -> None:
         """Forgets segments that no decision will look at again."""
         population, policy = self.population, self._spec.policy
-        if policy.needs_history or len(population.forest) <= population.size * (4 * policy.memory + 1) + _SPARE:
+        depth = policy.depth(population.size)
+        most = population.size * (4 * (policy.memory + depth) + 1) + _SPARE
+        if policy.needs_history or len(population.forest) <= most:
             return
-        forest: dict[SegmentId, Segment] = {}
+        forest = {s.id: s for s in population.lives(depth)} if depth else {}
+        parents = [population.forest.get(s.parent) for s in forest.values() if s.parent is not None]
+        forest |= {s.id: s for s in parents if s is not None}
         for newest in population.latest:
             seen = 0
             for segment in () if newest is None else population.ancestry(newest):

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from populace._errors import DamagedCheckpoint, MissingExtra, UsageError
 from populace.checkpoints import CheckpointStore, needs_template, unpack
-from populace.core import RunSpec, base_of
+from populace.core import RunSpec, Segment, base_of
 from populace.executors import LEASE_S, Executor, Job, Outages
 from populace.store import Claim, Store
 from populace.vectorised._level import claim_level, release
@@ -136,6 +137,7 @@ class Vectorised(Executor):
         spec = job.spec
         programs = Programs(job.trainable, spec.metric)  # type: ignore[arg-type]  # `check` has seen to it
         rows, largest = _rows(programs, spec, store, checkpoints, claims, devices)
+        best = store.state().best
         left = -(-(spec.steps - claims[0].steps) // spec.interval)
         Loop(
             spec=spec,
@@ -145,7 +147,8 @@ class Vectorised(Executor):
             writer=Writer(open_store, checkpoints, allow_pickle=spec.allow_pickle),
             chunks=Chunks(self._chunk(spec, devices[0].platform, largest), largest, left),
             checkpoint_every=self.checkpoint_every,
-            best=store.state().best,
+            best=best,
+            best_state=_best_state(programs, spec, checkpoints, best),
         ).run(watch, stopping)
 
 
@@ -179,8 +182,7 @@ def _rows(
     from populace.vectorised._block import Block
     from populace.vectorised._rows import Rows
 
-    def first_state(member: int, hyperparameters: Any) -> Any:
-        return programs.init(spec.init_key(member).jax(), spec.space.active(hyperparameters))
+    first_state = partial(_first_state, programs, spec)
 
     def state_of(claim: Claim) -> Any:
         base = None if claim.newest is None else base_of(claim.newest)
@@ -188,16 +190,31 @@ def _rows(
             return first_state(claim.member, first_draft(spec, claim.member, 1).hyperparameters)
         source = store.segment(base)
         assert source is not None, "a base is in the log"
-        assert source.checkpoint is not None, "a base has a checkpoint"
-        blob = checkpoints.get(source.checkpoint)
-        like = None
-        if needs_template(blob):
-            like = {STATE_NAME: {STATE_NAME: first_state(claim.member, source.hyperparameters)}}
-        held = unpack(blob, like=like, allow_pickle=spec.allow_pickle)[STATE_NAME]
-        assert isinstance(held, dict), "a task's state is tracked in a dict"
-        return held[STATE_NAME]
+        return _saved_state(programs, spec, checkpoints, source)
 
     share = -(-len(claims) // len(devices))
     parts = [claims[i : i + share] for i in range(0, len(claims), share)]
     blocks = [Block(programs, d, map(state_of, part), share) for d, part in zip(devices, parts, strict=False)]
     return Rows(blocks, [[c.member for c in part] for part in parts], first_state), share
+
+
+def _first_state(programs: Programs, spec: RunSpec, member: int, hyperparameters: Any) -> Any:
+    return programs.init(spec.init_key(member).jax(), spec.space.active(hyperparameters))
+
+
+def _saved_state(programs: Programs, spec: RunSpec, checkpoints: CheckpointStore, segment: Segment) -> Any:
+    assert segment.checkpoint is not None, "what is copied has a checkpoint"
+    blob = checkpoints.get(segment.checkpoint)
+    like = None
+    if needs_template(blob):
+        like = {STATE_NAME: {STATE_NAME: _first_state(programs, spec, segment.member, segment.hyperparameters)}}
+    held = unpack(blob, like=like, allow_pickle=spec.allow_pickle)[STATE_NAME]
+    assert isinstance(held, dict), "a task's state is tracked in a dict"
+    return held[STATE_NAME]
+
+
+def _best_state(programs: Programs, spec: RunSpec, checkpoints: CheckpointStore, best: Segment | None) -> Any:
+    """Returns the state of the best segment of the run; None where no decision will copy it."""
+    if best is None or not best.can_donate or not spec.policy.needs_best:
+        return None
+    return _saved_state(programs, spec, checkpoints, best)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, final
 
 from populace.checkpoints import CheckpointStore, pack
-from populace.core import SegmentId
+from populace.core import SegmentId, Why
 from populace.store import Claim, Store, Trained
 from populace.worker import STATE_NAME
 
@@ -64,6 +64,14 @@ class Writer:
         self.wait()
         self._thread = threading.Thread(target=self._run, args=(batch,), name="populace-writer", daemon=True)
         self._thread.start()
+
+    def retire(self, claim: Claim, why: Why) -> None:
+        """Ends a member for good; nothing is being written."""
+        store = self._open_store()
+        try:
+            store.retire(claim, why)
+        finally:
+            store.close()
 
     def wait(self) -> None:
         """Waits until everything is written.

@@ -37,8 +37,10 @@ class View:
         if not self._looks_back:
             return self._in_short(newest)
         changes = self._store.snapshot(self._population.sequence)
-        members = [s for s in changes.ended if s.member < self._spec.population]
-        self._population = self._population.with_ended(members, changes.sequence).with_damaged(changes.damaged)
+        is_first = self._population.sequence == 0
+        self._population = self._population.with_ended(changes.ended, changes.sequence).with_damaged(changes.damaged)
+        if is_first and self._spec.policy.needs_best:
+            self._population = self._population.with_records(_ended_by(self._store, changes.sequence))
         self._prune()
         self._fill(newest, joined)
         lockstep = self._spec.synchronous
@@ -66,7 +68,13 @@ class View:
     def _looks_back(self) -> bool:
         """Whether decisions depend on more than each member's newest segment."""
         policy = self._spec.policy
-        return self._spec.synchronous or policy.memory > 0 or policy.needs_history
+        looks_back = policy.memory > 0 or policy.needs_history or policy.needs_best or self._depth > 0
+        return self._spec.synchronous or looks_back
+
+    @property
+    def _depth(self) -> int:
+        """How many of each member's newest segments decisions depend on."""
+        return self._spec.policy.depth(self._spec.population)
 
     def _fill(self, newest: Segment, joined: int) -> None:
         """Loads the ancestors that the policy looks at and that ended before this worker first looked."""
@@ -84,6 +92,12 @@ class View:
         known = [s for s in self._population.latest if s is not None]
         if self._spec.synchronous:
             known = [get(lockstep_id(s, newest.generation, joined)) for s in known]
+        depth = self._depth
+        for segment in known if depth else ():
+            for generation in range(max(0, segment.generation - depth + 1), segment.generation + 1):
+                lived = segment if generation == segment.generation else get(SegmentId(segment.member, generation))
+                if lived.parent is not None:
+                    get(lived.parent)
         if policy.memory or policy.needs_history:
             least = min((s.end_step for s in known), default=0)
             for segment in known:
@@ -101,8 +115,14 @@ class View:
     def _prune(self) -> None:
         """Forgets segments that no decision will look at again, so that a long run does not fill the memory."""
         population = self._population
-        if len(population.forest) <= 4 * population.size * (1 + self._spec.policy.memory) + _SPARE:
+        if len(population.forest) <= 4 * population.size * (1 + self._spec.policy.memory + self._depth) + _SPARE:
             return
         # What is still needed of them is loaded again at once.
         newest = {s.id: s for s in population.latest if s is not None}
         self._population = replace(population, forest=newest)
+
+
+def _ended_by(store: Store, sequence: int) -> list[Segment]:
+    """Returns what had ended by a sequence number, in that order, as decisions saw it then."""
+    ended = [s for s in store.segments() if s.ended is not None and s.ended <= sequence]
+    return [s.as_of(sequence) for s in sorted(ended, key=lambda s: s.ended or 0)]

@@ -1,4 +1,4 @@
-"""What an explore strategy is: hyperparameters in, hyperparameters out."""
+"""What an explore strategy is: hyperparameters in, hyperparameters out; of two kinds, by what else they look at."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import final
 
 from populace._errors import UsageError
+from populace.core._population import Population
+from populace.core._segment import Segment
 from populace.space import Hyperparameters, Key, Space, Value
 
 PlainExplore = Callable[[Hyperparameters, Space, Key], Hyperparameters]
@@ -21,6 +23,44 @@ class ExploreStrategy(ABC):
     @abstractmethod
     def explore(self, hyperparameters: Hyperparameters, space: Space, key: Key) -> dict[str, Value]:
         """Returns the hyperparameters to train with next."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """Who explores, and in which population."""
+
+    population: Population
+    """The snapshot of the decision."""
+    member: int
+    """The member that explores."""
+    base: Segment
+    """The ended segment whose weights it trains on: the donor's, or its own where only hyperparameters change."""
+
+
+class InformedExplore(ABC):
+    """Changes hyperparameters by what the population has trained so far.
+
+    It depends on its arguments alone and stays inside the space. Of the population it may look at the newest `depth`
+    segments of each member, at the parents of those, and at the base: the worker loads no more.
+    """
+
+    @abstractmethod
+    def depth(self, size: int) -> int:
+        """Returns how many of each member's newest segments it looks at in a population of `size`."""
+
+    @abstractmethod
+    def explore(self, hyperparameters: Hyperparameters, scene: Scene, key: Key) -> dict[str, Value]:
+        """Returns the hyperparameters to train with next."""
+
+
+def explored(
+    strategy: ExploreStrategy | InformedExplore, hyperparameters: Hyperparameters, scene: Scene, key: Key
+) -> dict[str, Value]:
+    """Returns what a strategy of either kind makes of hyperparameters."""
+    if isinstance(strategy, InformedExplore):
+        return strategy.explore(hyperparameters, scene, key)
+    return strategy.explore(hyperparameters, scene.population.space, key)
 
 
 @final

@@ -37,7 +37,7 @@ class Observer:
         disk: Where checkpoints lie.
         members: What is known of each member.
         processes: What is known of each process.
-        best: The best segment so far; of equal ones, the first.
+        best: The best segment so far; of equal ones, that of the earliest place.
         published: Segments by id as they were published or given up.
         damaged: Segments whose checkpoints somebody has found damaged.
         fallbacks: By segment that was given up for that, what its member goes on from.
@@ -184,7 +184,9 @@ class Observer:
             self._fence(claim, "publish")
             self._ended(member, segment)
             self._check_state(segment, ending)
-            if level(segment, self.spec.mode) > (-math.inf if self.best is None else level(self.best, self.spec.mode)):
+            place, best = (-segment.generation, -segment.member), self.best
+            than = (-math.inf, 0, 0) if best is None else (level(best, self.spec.mode), -best.generation, -best.member)
+            if (level(segment, self.spec.mode), *place) > than:
                 self.best = segment
         process = self.process(claim.worker)
         process.attempt = None
