@@ -19,8 +19,8 @@ from populace.core._retention import base_of
 from populace.core._score import Failed, Finite
 from populace.core._segment import Segment, SegmentId, Why
 from populace.core._whole import check_whole
-from populace.core.exploit import ExploitStrategy, Keep, NoExploit, Take, Truncation
-from populace.core.explore import ExploreStrategy, FunctionExplore, Perturb, PlainExplore
+from populace.core.exploit import ExploitStrategy, Keep, NoExploit, Speeds, Take, Truncation
+from populace.core.explore import ExploreStrategy, FunctionExplore, PacedExplore, Perturb, PlainExplore, Strides
 from populace.space import Hyperparameters, Key, Space
 
 E = TypeVar("E", bound=Enum)
@@ -74,6 +74,8 @@ class Policy(ABC):
 class PBT(Policy):
     """Population Based Training (Jaderberg et al. 2017, algorithm 1).
 
+    TODO
+
     At a ready point a member asks `exploit` whether to copy another member's weights and hyperparameters; if it does,
     `explore` changes the hyperparameters, and only then. Departures from the paper: a member that diverged or failed is
     always replaced (even in the burn-in), and a clone is judged after it has trained an interval instead of being
@@ -93,15 +95,22 @@ class PBT(Policy):
             left out are drawn.
     """
 
-    exploit: ExploitStrategy = field(default_factory=Truncation)
-    explore: ExploreStrategy | PlainExplore = field(default_factory=Perturb)
+    exploit: ExploitStrategy | None = None
+    explore: ExploreStrategy | PlainExplore | None = None
     copy: Copy | str = Copy.BOTH
-    compare: Compare | str = Compare.LATEST
+    compare: Compare | str | None = None
     burn_in: int = 0
     guard: Guard = field(default_factory=Guard)
     initial: Sequence[Hyperparameters] = ()
 
     def __post_init__(self) -> None:
+        is_default = self.exploit is None and self.explore is None
+        if self.exploit is None:
+            object.__setattr__(self, "exploit", Speeds() if is_default else Truncation())
+        if self.explore is None:
+            object.__setattr__(self, "explore", Strides() if is_default else Perturb())
+        if self.compare is None:
+            object.__setattr__(self, "compare", Compare.EQUAL_PROGRESS if is_default else Compare.LATEST)
         object.__setattr__(self, "copy", _member_of(Copy, "copy", self.copy))
         object.__setattr__(self, "compare", _member_of(Compare, "compare", self.compare))
         if not isinstance(self.exploit, ExploitStrategy):
@@ -124,9 +133,18 @@ class PBT(Policy):
             )
         object.__setattr__(self, "initial", tuple(dict(given) for given in self.initial))
 
+    @staticmethod
+    def paper(*, initial: Sequence[Hyperparameters] = ()) -> PBT:
+        """Returns the paper's algorithm: `Truncation(0.2)` and `Perturb((0.8, 1.2))`, comparing the newest scores.
+
+        Args:
+            initial: As in `PBT`.
+        """
+        return PBT(exploit=Truncation(), explore=Perturb(), initial=initial)
+
     @property
     def memory(self) -> int:
-        return self.exploit.memory
+        return self._exploit.memory
 
     @property
     def starts(self) -> tuple[Hyperparameters, ...]:
@@ -137,7 +155,12 @@ class PBT(Policy):
         return self.compare is Compare.EQUAL_PROGRESS
 
     def warnings(self, size: int) -> list[str]:
-        return self.exploit.warnings(size)
+        return self._exploit.warnings(size)
+
+    @property
+    def _exploit(self) -> ExploitStrategy:
+        assert self.exploit is not None, "set at construction"
+        return self.exploit
 
     def decide(self, population: Population, segment: Segment, key: Key) -> Decision:
         member, own = segment.member, segment.hyperparameters
@@ -149,7 +172,7 @@ class PBT(Policy):
             why: Why = {"rule": "burn-in", "step": segment.end_step, "until": self.burn_in}
             return Continue(hyperparameters=own, why=why)
         view = population.at_progress(segment.end_step) if self.compare is Compare.EQUAL_PROGRESS else population
-        answer = self.exploit.choose(view, member, key.fold("exploit"))
+        answer = self._exploit.choose(view, member, key.fold("exploit"))
         why = {**answer.why, "score": segment.outcome.value}
         if isinstance(answer, Keep):
             return Continue(hyperparameters=own, why=why)
@@ -157,7 +180,7 @@ class PBT(Policy):
         if objection is None:
             return self._take(population, segment, answer, key)
         why = {**why, "rival": answer.donor, "guard": objection}
-        explored = self._explore(population, own, key) if self.guard.explores else own
+        explored = self._explore(population, own, key, answer.generation) if self.guard.explores else own
         return Continue(hyperparameters=explored, why=why)
 
     def _fall_back(self, population: Population, segment: Segment, key: Key) -> Decision:
@@ -166,46 +189,54 @@ class PBT(Policy):
         if segment.fallback is not None:
             good = population.forest[segment.fallback]
             return Continue(hyperparameters=good.hyperparameters, why={**lost, "from": str(good.id)})
-        donors = self.exploit.donors(population, segment.member)
+        donors = self._exploit.donors(population, segment.member)
         if donors:
-            return self._clone(population, segment, _one_of(donors, key), lost, key, copy=Copy.BOTH)
+            return self._clone(population, segment, Take(donor=_one_of(donors, key), why=lost), key, copy=Copy.BOTH)
         first = start(population.space, population.seed, segment.member, self.starts)
         return Start(hyperparameters=first.hyperparameters, why={**lost, "from": "init"})
 
     def _replace(self, population: Population, segment: Segment, key: Key) -> Decision:
         """Replaces a member that diverged or failed, if there is anybody to replace it with."""
-        donors = self.exploit.donors(population, segment.member)
+        donors = self._exploit.donors(population, segment.member)
         why: Why = {"rule": "replace", "status": segment.status.value, "num_donors": len(donors)}
         if not donors and isinstance(segment.outcome, Failed):
             hopes = not isinstance(self.exploit, NoExploit) and population.num_unknown > 0
             return Wait(why={**why, "num_unknown": population.num_unknown}) if hopes else Retire(why=why)
         if not donors:
             return Continue(hyperparameters=segment.hyperparameters, why=why)
-        return self._clone(population, segment, _one_of(donors, key), why, key, copy=Copy.BOTH)
+        return self._clone(population, segment, Take(donor=_one_of(donors, key), why=why), key, copy=Copy.BOTH)
 
     def _take(self, population: Population, segment: Segment, answer: Take, key: Key) -> Continue | Exploit:
         assert isinstance(self.copy, Copy)
         if self.copy is Copy.NOTHING:
-            explored = self._explore(population, segment.hyperparameters, key)
+            explored = self._explore(population, segment.hyperparameters, key, answer.generation)
             return Continue(hyperparameters=explored, why={**answer.why, "score": segment.score, "explored": True})
-        return self._clone(population, segment, answer.donor, answer.why, key, copy=self.copy)
+        return self._clone(population, segment, answer, key, copy=self.copy)
 
-    def _clone(
-        self, population: Population, segment: Segment, donor: int, why: Why, key: Key, *, copy: Copy
-    ) -> Exploit:
-        source = population.latest[donor]
-        assert source is not None, "a donor has ended a segment"
-        base = segment.hyperparameters if copy is Copy.WEIGHTS else source.hyperparameters
+    def _clone(self, population: Population, segment: Segment, take: Take, key: Key, *, copy: Copy) -> Exploit:
+        donor = _newest(population, take.donor)
+        why = {**take.why, "score": segment.score, "donor": str(donor.id), "donor_score": donor.score}
+        source = None
+        base = segment.hyperparameters if copy is Copy.WEIGHTS else donor.hyperparameters
+        if take.source is not None and copy is not Copy.WEIGHTS:
+            origin = _newest(population, take.source)
+            base, source, why = origin.hyperparameters, origin.id, {**why, "hyperparameters": str(origin.id)}
         return Exploit(
-            donor=source.id,
+            donor=donor.id,
             copies_weights=copy is not Copy.HYPERPARAMETERS,
-            hyperparameters=self._explore(population, base, key),
-            why={**why, "score": segment.score, "donor": str(source.id), "donor_score": source.score},
+            hyperparameters=self._explore(population, base, key, take.generation) if take.explores else dict(base),
+            why=why,
+            source=source,
         )
 
-    def _explore(self, population: Population, base: Hyperparameters, key: Key) -> Hyperparameters:
+    def _explore(
+        self, population: Population, base: Hyperparameters, key: Key, generation: float | None
+    ) -> Hyperparameters:
         assert isinstance(self.explore, ExploreStrategy)
-        return self.explore.explore(base, population.space, key.fold("explore"))
+        explore = self.explore
+        if isinstance(explore, PacedExplore):
+            explore = explore.paced(population.interval_share if generation is None else generation)
+        return explore.explore(base, population.space, key.fold("explore"))
 
 
 def RandomSearch(*, initial: Sequence[Hyperparameters] = ()) -> PBT:  # noqa: N802 - reads as a policy beside PBT()
@@ -241,6 +272,9 @@ def decide(population: Population, member: int, policy: Policy, key: Key) -> Dec
         assert donor is not None, "a donor has ended a segment"
         assert donor.id == decision.donor, "a donor's newest segment is copied"
         assert donor.can_donate, "a donor has a finite score and a checkpoint"
+        source = donor if decision.source is None else population.latest[decision.source.member]
+        assert source is not None, "hyperparameters come from a segment that has ended"
+        assert decision.source in (None, source.id), "a member's newest hyperparameters are taken"
     return decision
 
 
@@ -275,6 +309,12 @@ def parent_of(decision: Start | Continue | Exploit, newest: Segment) -> SegmentI
             return donor
         case _:
             return base_of(newest)
+
+
+def _newest(population: Population, member: int) -> Segment:
+    newest = population.latest[member]
+    assert newest is not None, "who is copied has ended a segment"
+    return newest
 
 
 def _one_of(donors: Sequence[int], key: Key) -> int:

@@ -39,9 +39,8 @@ class Standing:
         self._spec = spec
         self._joined = {claim.member: claim.joined for claim in claims}
         changes = store.snapshot()
-        empty = Population.empty(space=spec.space, mode=spec.mode, seed=spec.seed, size=spec.population)
         ended = [s for s in changes.ended if s.member < spec.population]
-        self.population = empty.with_ended(ended, changes.sequence)
+        self.population = spec.empty().with_ended(ended, changes.sequence)
         if ended and (spec.synchronous or spec.policy.memory or spec.policy.needs_history):
             forest = {s.id: s.as_of(changes.sequence) for s in store.segments() if s.ended is not None}
             self.population = replace(self.population, forest={**forest, **self.population.forest})
