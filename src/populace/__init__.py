@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from populace._errors import PopulaceError
 
 if TYPE_CHECKING:
-    from populace.core import PBT, Guard, RandomSearch, Schedule
-    from populace.core.exploit import BinaryTournament, NoExploit, Truncation, TTest
-    from populace.core.explore import Mixture, NoExplore, Perturb, Resample
+    from populace.core import MFPBT, PBT, Guard, RandomSearch, Schedule
+    from populace.core.exploit import BinaryTournament, MultiFrequency, NoExploit, Speeds, Truncation, TTest
+    from populace.core.explore import Mixture, NoExplore, Perturb, Resample, Strides
     from populace.executors import Inline, Processes
     from populace.run import Callback, Result, replay, resume, tune
     from populace.space import (
@@ -37,9 +37,9 @@ __version__ = "0.1.0.dev0"
 _HOMES = {
     "run": ("tune", "resume", "replay", "Result", "Callback"),
     "worker": ("Trainable", "Member"),
-    "core": ("PBT", "RandomSearch", "Guard", "Schedule"),
-    "core.exploit": ("Truncation", "TTest", "BinaryTournament", "NoExploit"),
-    "core.explore": ("Perturb", "Resample", "Mixture", "NoExplore"),
+    "core": ("PBT", "MFPBT", "RandomSearch", "Guard", "Schedule"),
+    "core.exploit": ("Truncation", "TTest", "BinaryTournament", "NoExploit", "MultiFrequency", "Speeds"),
+    "core.explore": ("Perturb", "Resample", "Mixture", "NoExplore", "Strides"),
     "space": (
         *("Space", "Uniform", "LogUniform", "IntUniform", "LogIntUniform"),
         *("Complement", "Choice", "Ordinal", "Constant", "Key"),
@@ -50,6 +50,7 @@ _HOMES = {
 _HOME_OF = {name: f"populace.{home}" for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "MFPBT",
     "PBT",
     "BinaryTournament",
     "Callback",
@@ -64,6 +65,7 @@ __all__ = [
     "LogUniform",
     "Member",
     "Mixture",
+    "MultiFrequency",
     "NoExploit",
     "NoExplore",
     "Ordinal",
@@ -75,6 +77,8 @@ __all__ = [
     "Result",
     "Schedule",
     "Space",
+    "Speeds",
+    "Strides",
     "TTest",
     "Trainable",
     "Truncation",

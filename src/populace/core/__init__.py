@@ -5,6 +5,7 @@ from populace.core._decision import Continue, Decision, Exploit, Retire, Start, 
 from populace.core._guard import Guard
 from populace.core._lineage import Lineage
 from populace.core._policy import (
+    MFPBT,
     PBT,
     Compare,
     Copy,
@@ -25,6 +26,7 @@ from populace.core._verify import Chapter, Violation, chapters, verify_log
 from populace.core._whole import check_metric, check_whole
 
 __all__ = [
+    "MFPBT",
     "PBT",
     "Chapter",
     "Compare",

@@ -11,14 +11,14 @@ from enum import Enum
 from populace._errors import StoreError
 from populace.core._guard import Guard
 from populace.core._policy import PBT, Policy
-from populace.core.exploit import BinaryTournament, NoExploit, Speeds, Truncation, TTest
+from populace.core.exploit import BinaryTournament, MultiFrequency, NoExploit, Speeds, Truncation, TTest
 from populace.core.explore import FunctionExplore, Mixture, NoExplore, Perturb, Resample, Strides
 
 _KINDS: Mapping[str, type[object]] = {
     kind.__name__: kind
     for kind in (
         *(PBT, Guard),
-        *(Truncation, TTest, BinaryTournament, NoExploit, Speeds),
+        *(Truncation, TTest, BinaryTournament, NoExploit, MultiFrequency, Speeds),
         *(Perturb, Resample, Mixture, NoExplore, Strides),
     )
 }

@@ -19,7 +19,7 @@ from populace.core._retention import base_of
 from populace.core._score import Failed, Finite
 from populace.core._segment import Segment, SegmentId, Why
 from populace.core._whole import check_whole
-from populace.core.exploit import ExploitStrategy, Keep, NoExploit, Speeds, Take, Truncation
+from populace.core.exploit import ExploitStrategy, Keep, MultiFrequency, NoExploit, Speeds, Take, Truncation
 from populace.core.explore import ExploreStrategy, FunctionExplore, PacedExplore, Perturb, PlainExplore, Strides
 from populace.space import Hyperparameters, Key, Space
 
@@ -246,6 +246,29 @@ def RandomSearch(*, initial: Sequence[Hyperparameters] = ()) -> PBT:  # noqa: N8
         initial: As in `PBT`.
     """
     return PBT(exploit=NoExploit(), initial=initial)
+
+
+def MFPBT(  # noqa: N802 - reads as a policy beside PBT()
+    *,
+    periods: Sequence[int] = (1, 10, 25, 50),
+    explore: ExploreStrategy | PlainExplore | None = None,
+    guard: Guard | None = None,
+    initial: Sequence[Hyperparameters] = (),
+) -> PBT:
+    """Returns MF-PBT (Doulazmi et al. 2025): groups that decide at several frequencies, with asymmetric migration.
+
+    Args:
+        periods: Ready points between two turns of each group, rising from 1.
+        explore: As in `PBT`; None: `Perturb((0.8, 1.25))`, the paper's.
+        guard: As in `PBT`.
+        initial: As in `PBT`.
+    """
+    return PBT(
+        exploit=MultiFrequency(tuple(periods)),
+        explore=Perturb((0.8, 1.25)) if explore is None else explore,
+        guard=guard or Guard(),
+        initial=initial,
+    )
 
 
 def decide(population: Population, member: int, policy: Policy, key: Key) -> Decision:

@@ -18,17 +18,17 @@ from typing import Any, Literal, final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from populace._errors import UsageError
-from populace.core import PBT, Guard, Policy, RandomSearch
-from populace.core.exploit import BinaryTournament, NoExploit, Truncation, TTest
-from populace.core.explore import Mixture, NoExplore, Perturb, Resample
+from populace.core import MFPBT, PBT, Guard, Policy, RandomSearch
+from populace.core.exploit import BinaryTournament, MultiFrequency, NoExploit, Speeds, Truncation, TTest
+from populace.core.explore import Mixture, NoExplore, Perturb, Resample, Strides
 from populace.executors import Executor, Inline, Processes
 from populace.space import Dimension, Space, dimension_from_json
 from populace.vectorised import Vectorised
 
 _KINDS: Mapping[str, Sequence[Any]] = {
-    "policy": (PBT, RandomSearch),
-    "exploit": (Truncation, TTest, BinaryTournament, NoExploit),
-    "explore": (Perturb, Resample, Mixture, NoExplore),
+    "policy": (PBT, PBT.paper, MFPBT, RandomSearch),
+    "exploit": (Speeds, Truncation, TTest, BinaryTournament, MultiFrequency, NoExploit),
+    "explore": (Strides, Perturb, Resample, Mixture, NoExplore),
     "guard": (Guard,),
 }
 """What a table may be, by the name under which it stands."""
@@ -187,7 +187,7 @@ def read_policy(data: object) -> Policy:
 
 def _made(where: str, table: Mapping[str, object]) -> object:
     """Returns what a table makes; `where` ends with the name under which it stands."""
-    kinds = {kind.__name__: kind for kind in _KINDS[where.rpartition(".")[2]]}
+    kinds = {kind.__qualname__: kind for kind in _KINDS[where.rpartition(".")[2]]}
     if "kind" not in table:
         raise UsageError(f"{where}: a table says its `kind`, but got {table!r}: add kind = {next(iter(kinds))!r}")
     kind = table["kind"]
