@@ -74,7 +74,7 @@ periods = st.sampled_from([(1,), (1, 2), (1, 5), (1, 2, 4), (1, 10, 25, 50)])
 def test_groups_split_everybody_and_take_their_turns(scores, periods, turn) -> None:
     """With sizes that do not divide, nobody is forgotten and nobody belongs twice."""
     strategy = MultiFrequency(periods)
-    groups = strategy.groups(len(scores))
+    groups = strategy.layout(len(scores)).groups
     assert [m for group in groups for m in group.members] == list(range(len(scores)))
     assert max(len(g.members) for g in groups) - min(len(g.members) for g in groups) <= 1
     population = _after(scores, turn)
@@ -89,7 +89,7 @@ def test_winners_train_on_and_losers_copy_them(scores, periods) -> None:
     """Selection stays inside the group; what comes from outside comes to the third quarter only."""
     strategy, policy = MultiFrequency(periods), MFPBT(periods=periods, explore=NoExplore())
     population = _after(scores, 1)
-    group = strategy.groups(len(scores))[0]
+    group = strategy.layout(len(scores)).groups[0]
     ranked = [int(m) for m in population.ranking if m in group.members]
     k = strategy.num_selected(len(ranked))
     answers = {m: decide(population, m, policy, decision_key(0, m, 1)) for m in ranked}

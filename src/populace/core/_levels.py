@@ -13,6 +13,7 @@ noises are alike (a running mean) look calmer than they are: report what was mea
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
@@ -80,4 +81,6 @@ def _noise(records: Sequence[Sequence[float]]) -> float | None:
         for a, b, c in zip(record, record[1:], record[2:], strict=False)
         if math.isfinite(a) and math.isfinite(b) and math.isfinite(c)
     ]
-    return None if len(bends) < _FEWEST else 4 * float(np.median(bends)) * _TO_SIGMA
+    if len(bends) < _FEWEST:
+        return None
+    return min(4 * float(np.median(bends)) * _TO_SIGMA, sys.float_info.max)

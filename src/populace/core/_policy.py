@@ -72,9 +72,16 @@ class Policy(ABC):
 @final
 @dataclass(frozen=True, kw_only=True)
 class PBT(Policy):
-    """Population Based Training (Jaderberg et al. 2017, algorithm 1).
+    """Population Based Training (Jaderberg et al. 2017, algorithm 1), by default in a robust form.
 
-    TODO
+    `PBT()` alone splits the members into groups that decide every 1 %, 5 % and 20 % of the run, copies only what is
+    better beyond the noise of the scores, explores the further the longer a member's hyperparameters will last, and
+    keeps one member in ten as it was drawn (`Speeds` and `Strides`; docs/decisions/0012-robust-default.md). It is made
+    to win over random search wherever hyperparameters should move, and not to lose to it where greed or noise would
+    mislead the paper's algorithm, whatever the interval. Take `PBT.paper()` to reproduce the paper, or where being greedy
+    is known to be right and scores are exact: it follows faster. Take no PBT at all, but `RandomSearch()` or a sequential
+    search, where a good constant exists and runs are cheap to repeat. As soon as `exploit` or `explore` is given, the
+    policy is composed by hand, and what is left out is the paper's.
 
     At a ready point a member asks `exploit` whether to copy another member's weights and hyperparameters; if it does,
     `explore` changes the hyperparameters, and only then. Departures from the paper: a member that diverged or failed is
@@ -83,34 +90,32 @@ class PBT(Policy):
     hyperparameters; where it has none it is replaced, and where nobody can be copied it begins anew.
 
     Attributes:
-        exploit: Who copies whom.
+        exploit: Who copies whom; left out: `Speeds()`, or where `explore` is given, `Truncation(0.2)`.
         explore: How copied hyperparameters change; a plain function `(hyperparameters, space, key) -> hyperparameters`
-            works too.
+            works too. Left out: `Strides()`, or where `exploit` is given, `Perturb((0.8, 1.2))`.
         copy: What is copied: "both", or for experiments "weights", "hyperparameters" or "nothing" (explore only).
         compare: "latest" compares with what the others last published; "equal progress" with what they had when their
             weights had seen as many steps as the member's. What is copied is the donor's newest segment either way.
+            Left out: "equal progress" of `PBT()` alone, else "latest".
         burn_in: Weight steps before which nobody with a finite score copies.
         guard: Conditions that a copy must meet beyond being chosen.
         initial: Hyperparameters known to be good, one mapping per member, for the first members to begin with; names
             left out are drawn.
     """
 
-    exploit: ExploitStrategy | None = None
-    explore: ExploreStrategy | PlainExplore | None = None
+    # None is filled in at once: what is left out depends on what is given.
+    exploit: ExploitStrategy = None  # type: ignore[assignment]
+    explore: ExploreStrategy | PlainExplore = None  # type: ignore[assignment]
     copy: Copy | str = Copy.BOTH
-    compare: Compare | str | None = None
+    compare: Compare | str = None  # type: ignore[assignment]
     burn_in: int = 0
     guard: Guard = field(default_factory=Guard)
     initial: Sequence[Hyperparameters] = ()
 
     def __post_init__(self) -> None:
-        is_default = self.exploit is None and self.explore is None
-        if self.exploit is None:
-            object.__setattr__(self, "exploit", Speeds() if is_default else Truncation())
-        if self.explore is None:
-            object.__setattr__(self, "explore", Strides() if is_default else Perturb())
-        if self.compare is None:
-            object.__setattr__(self, "compare", Compare.EQUAL_PROGRESS if is_default else Compare.LATEST)
+        for name, value in self._left_out().items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
         object.__setattr__(self, "copy", _member_of(Copy, "copy", self.copy))
         object.__setattr__(self, "compare", _member_of(Compare, "compare", self.compare))
         if not isinstance(self.exploit, ExploitStrategy):
@@ -142,9 +147,15 @@ class PBT(Policy):
         """
         return PBT(exploit=Truncation(), explore=Perturb(), initial=initial)
 
+    def _left_out(self) -> dict[str, object]:
+        """Returns what stands for the parts that are not given: all of the default policy, or the paper's."""
+        if self.exploit is None and self.explore is None:
+            return {"exploit": Speeds(), "explore": Strides(), "compare": Compare.EQUAL_PROGRESS}
+        return {"exploit": Truncation(), "explore": Perturb(), "compare": Compare.LATEST}
+
     @property
     def memory(self) -> int:
-        return self._exploit.memory
+        return self.exploit.memory
 
     @property
     def starts(self) -> tuple[Hyperparameters, ...]:
@@ -155,12 +166,7 @@ class PBT(Policy):
         return self.compare is Compare.EQUAL_PROGRESS
 
     def warnings(self, size: int) -> list[str]:
-        return self._exploit.warnings(size)
-
-    @property
-    def _exploit(self) -> ExploitStrategy:
-        assert self.exploit is not None, "set at construction"
-        return self.exploit
+        return self.exploit.warnings(size)
 
     def decide(self, population: Population, segment: Segment, key: Key) -> Decision:
         member, own = segment.member, segment.hyperparameters
@@ -172,7 +178,7 @@ class PBT(Policy):
             why: Why = {"rule": "burn-in", "step": segment.end_step, "until": self.burn_in}
             return Continue(hyperparameters=own, why=why)
         view = population.at_progress(segment.end_step) if self.compare is Compare.EQUAL_PROGRESS else population
-        answer = self._exploit.choose(view, member, key.fold("exploit"))
+        answer = self.exploit.choose(view, member, key.fold("exploit"))
         why = {**answer.why, "score": segment.outcome.value}
         if isinstance(answer, Keep):
             return Continue(hyperparameters=own, why=why)
@@ -189,7 +195,7 @@ class PBT(Policy):
         if segment.fallback is not None:
             good = population.forest[segment.fallback]
             return Continue(hyperparameters=good.hyperparameters, why={**lost, "from": str(good.id)})
-        donors = self._exploit.donors(population, segment.member)
+        donors = self.exploit.donors(population, segment.member)
         if donors:
             return self._clone(population, segment, Take(donor=_one_of(donors, key), why=lost), key, copy=Copy.BOTH)
         first = start(population.space, population.seed, segment.member, self.starts)
@@ -197,7 +203,7 @@ class PBT(Policy):
 
     def _replace(self, population: Population, segment: Segment, key: Key) -> Decision:
         """Replaces a member that diverged or failed, if there is anybody to replace it with."""
-        donors = self._exploit.donors(population, segment.member)
+        donors = self.exploit.donors(population, segment.member)
         why: Why = {"rule": "replace", "status": segment.status.value, "num_donors": len(donors)}
         if not donors and isinstance(segment.outcome, Failed):
             hopes = not isinstance(self.exploit, NoExploit) and population.num_unknown > 0

@@ -120,14 +120,17 @@ class Standing:
     def _prune(self) -> None:
         """Forgets segments that no decision will look at again."""
         population, policy = self.population, self._spec.policy
-        if policy.needs_history or len(population.forest) <= population.size * (4 * policy.memory + 1) + _SPARE:
+        if len(population.forest) <= population.size * (4 * policy.memory + 1) + _SPARE:
             return
         forest: dict[SegmentId, Segment] = {}
+        least = min((s.end_step for s in population.latest if s is not None), default=0)
         for newest in population.latest:
             seen = 0
             for segment in () if newest is None else population.ancestry(newest):
                 forest[segment.id] = segment
-                seen += len(segment.evaluations)
-                if seen >= policy.memory:
+                # At equal progress the evaluations count from where everybody has been.
+                is_later = policy.needs_history and segment.end_step > least
+                seen += 0 if is_later else len(segment.evaluations)
+                if seen >= policy.memory and not is_later:
                     break
         self.population = replace(population, forest=forest)
