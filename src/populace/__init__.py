@@ -12,9 +12,17 @@ from typing import TYPE_CHECKING
 from populace._errors import PopulaceError
 
 if TYPE_CHECKING:
-    from populace.core import PBT, Guard, Oversampled, RandomSearch, Schedule
-    from populace.core.exploit import Backtrack, BinaryTournament, NoExploit, Truncation, TTest
-    from populace.core.explore import PB2, Mixture, NoExplore, Pairwise, Perturb, Resample, TrustRegion
+    from populace.core import MFPBT, PBT, Guard, Oversampled, RandomSearch, Schedule
+    from populace.core.exploit import (
+        Backtrack,
+        BinaryTournament,
+        MultiFrequency,
+        NoExploit,
+        Speeds,
+        Truncation,
+        TTest,
+    )
+    from populace.core.explore import PB2, Mixture, NoExplore, Pairwise, Perturb, Resample, Strides, TrustRegion
     from populace.executors import Inline, Processes
     from populace.run import Callback, Result, replay, resume, tune
     from populace.space import (
@@ -37,9 +45,15 @@ __version__ = "0.1.0.dev0"
 _HOMES = {
     "run": ("tune", "resume", "replay", "Result", "Callback"),
     "worker": ("Trainable", "Member"),
-    "core": ("PBT", "Oversampled", "RandomSearch", "Guard", "Schedule"),
-    "core.exploit": ("Truncation", "TTest", "BinaryTournament", "NoExploit", "Backtrack"),
-    "core.explore": ("Perturb", "Resample", "Mixture", "NoExplore", "PB2", "TrustRegion", "Pairwise"),
+    "core": ("PBT", "MFPBT", "Oversampled", "RandomSearch", "Guard", "Schedule"),
+    "core.exploit": (
+        *("Truncation", "TTest", "BinaryTournament", "NoExploit"),
+        *("Backtrack", "MultiFrequency", "Speeds"),
+    ),
+    "core.explore": (
+        *("Perturb", "Resample", "Mixture", "NoExplore"),
+        *("Strides", "PB2", "TrustRegion", "Pairwise"),
+    ),
     "space": (
         *("Space", "Uniform", "LogUniform", "IntUniform", "LogIntUniform"),
         *("Complement", "Choice", "Ordinal", "Constant", "Key"),
@@ -50,6 +64,7 @@ _HOMES = {
 _HOME_OF = {name: f"populace.{home}" for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "MFPBT",
     "PB2",
     "PBT",
     "Backtrack",
@@ -66,6 +81,7 @@ __all__ = [
     "LogUniform",
     "Member",
     "Mixture",
+    "MultiFrequency",
     "NoExploit",
     "NoExplore",
     "Ordinal",
@@ -79,6 +95,8 @@ __all__ = [
     "Result",
     "Schedule",
     "Space",
+    "Speeds",
+    "Strides",
     "TTest",
     "Trainable",
     "Truncation",

@@ -23,8 +23,9 @@ EXPLICIT_RANDOMNESS = {"Generator", "SeedSequence", "PCG64", "BitGenerator", "de
 HEAVY = ["sqlalchemy", "scipy", "matplotlib", "torch", "jax", "ray", "rich", "typer", "pydantic", "sklearn"]
 ROOT_NAMES = {
     *("tune", "resume", "replay", "Trainable", "Member", "Result", "Schedule"),
-    *("PBT", "Oversampled", "RandomSearch", "Truncation", "TTest", "BinaryTournament", "NoExploit", "Backtrack"),
-    *("Perturb", "Resample", "Mixture", "NoExplore", "PB2", "TrustRegion", "Pairwise", "Guard"),
+    *("PBT", "MFPBT", "Oversampled", "RandomSearch", "Guard"),
+    *("Truncation", "TTest", "BinaryTournament", "NoExploit", "Backtrack", "MultiFrequency", "Speeds"),
+    *("Perturb", "Resample", "Mixture", "NoExplore", "Strides", "PB2", "TrustRegion", "Pairwise"),
     *("Uniform", "LogUniform", "IntUniform", "LogIntUniform", "Choice", "Ordinal", "Constant", "Complement"),
     *("Key", "Space", "Inline", "Processes", "Vectorised", "Callback", "PopulaceError"),
 }

@@ -123,7 +123,7 @@ def _dimension(entry: str) -> tuple[str, object]:
 
 
 def _policy(entry: str) -> object:
-    return entry if entry.isidentifier() else _toml("--policy", entry)
+    return entry if entry.replace(".", "").isidentifier() else _toml("--policy", entry)
 
 
 def _toml(option: str, value: str) -> object:

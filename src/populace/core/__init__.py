@@ -7,6 +7,7 @@ from populace.core._lineage import Lineage
 from populace.core._oversampled import RULE as OVERSAMPLED
 from populace.core._oversampled import Oversampled
 from populace.core._policy import (
+    MFPBT,
     PBT,
     Compare,
     Copy,
@@ -28,6 +29,7 @@ from populace.core._verify import Chapter, Violation, chapters, verify_log
 from populace.core._whole import check_metric, check_whole
 
 __all__ = [
+    "MFPBT",
     "OVERSAMPLED",
     "PBT",
     "Chapter",

@@ -12,7 +12,15 @@ from populace._errors import StoreError
 from populace.core._guard import Guard
 from populace.core._oversampled import Oversampled
 from populace.core._policy import PBT, Policy
-from populace.core.exploit import Backtrack, BinaryTournament, NoExploit, Truncation, TTest
+from populace.core.exploit import (
+    Backtrack,
+    BinaryTournament,
+    MultiFrequency,
+    NoExploit,
+    Speeds,
+    Truncation,
+    TTest,
+)
 from populace.core.explore import (
     PB2,
     FunctionExplore,
@@ -21,14 +29,16 @@ from populace.core.explore import (
     Pairwise,
     Perturb,
     Resample,
+    Strides,
     TrustRegion,
 )
 
 _KINDS: Mapping[str, type[object]] = {
     kind.__name__: kind
     for kind in (
-        *(PBT, Oversampled, Guard, Truncation, TTest, BinaryTournament, NoExploit, Backtrack),
-        *(Perturb, Resample, Mixture, NoExplore, PB2, TrustRegion, Pairwise),
+        *(PBT, Oversampled, Guard),
+        *(Truncation, TTest, BinaryTournament, NoExploit, MultiFrequency, Speeds, Backtrack),
+        *(Perturb, Resample, Mixture, NoExplore, Strides, PB2, TrustRegion, Pairwise),
     )
 }
 

@@ -41,9 +41,12 @@ class Exploit:
     copies_weights: bool
     """Whether the weights come from the donor; else they stay the member's own."""
     hyperparameters: Hyperparameters
-    """What it trains with next: explored from the donor's (from its own where only weights are copied)."""
+    """What it trains with next: explored from the donor's (from its own where only weights are copied, from those of
+    `source` where it is given)."""
     why: Why
-    """The numbers that led to it."""
+    """The numbers that led to it; `hyperparameters` names the `source` where it is given."""
+    source: SegmentId | None = None
+    """Another segment whose hyperparameters go with the donor's weights; None in all but MF-PBT's migration."""
 
 
 @final

@@ -19,14 +19,25 @@ from populace.core._retention import base_of
 from populace.core._score import Failed, Finite
 from populace.core._segment import Segment, SegmentId, Why
 from populace.core._whole import check_whole
-from populace.core.exploit import Backtrack, ExploitStrategy, Keep, NoExploit, Take, Truncation
+from populace.core.exploit import (
+    Backtrack,
+    ExploitStrategy,
+    Keep,
+    MultiFrequency,
+    NoExploit,
+    Speeds,
+    Take,
+    Truncation,
+)
 from populace.core.explore import (
     ExploreStrategy,
     FunctionExplore,
     InformedExplore,
+    PacedExplore,
     Perturb,
     PlainExplore,
     Scene,
+    Strides,
     explored,
 )
 from populace.space import Hyperparameters, Key, Space
@@ -89,7 +100,16 @@ class Policy(ABC):
 @final
 @dataclass(frozen=True, kw_only=True)
 class PBT(Policy):
-    """Population Based Training (Jaderberg et al. 2017, algorithm 1).
+    """Population Based Training (Jaderberg et al. 2017, algorithm 1), by default in a robust form.
+
+    `PBT()` alone splits the members into groups that decide every 1 %, 5 % and 20 % of the run, copies only what is
+    better beyond the noise of the scores, explores the further the longer a member's hyperparameters will last, and
+    keeps one member in ten as it was drawn (`Speeds` and `Strides`; docs/decisions/0012-robust-default.md). It is made
+    to win over random search wherever hyperparameters should move, and not to lose to it where greed or noise would
+    mislead the paper's algorithm, whatever the interval. Take `PBT.paper()` to reproduce the paper, or where being greedy
+    is known to be right and scores are exact: it follows faster. Take no PBT at all, but `RandomSearch()` or a sequential
+    search, where a good constant exists and runs are cheap to repeat. As soon as `exploit` or `explore` is given, the
+    policy is composed by hand, and what is left out is the paper's.
 
     At a ready point a member asks `exploit` whether to copy another member's weights and hyperparameters; if it does,
     `explore` changes the hyperparameters, and only then. Departures from the paper: a member that diverged or failed is
@@ -98,27 +118,32 @@ class PBT(Policy):
     hyperparameters; where it has none it is replaced, and where nobody can be copied it begins anew.
 
     Attributes:
-        exploit: Who copies whom.
+        exploit: Who copies whom; left out: `Speeds()`, or where `explore` is given, `Truncation(0.2)`.
         explore: How copied hyperparameters change; a plain function `(hyperparameters, space, key) -> hyperparameters`
-            works too.
+            works too. Left out: `Strides()`, or where `exploit` is given, `Perturb((0.8, 1.2))`.
         copy: What is copied: "both", or for experiments "weights", "hyperparameters" or "nothing" (explore only).
         compare: "latest" compares with what the others last published; "equal progress" with what they had when their
             weights had seen as many steps as the member's. What is copied is the donor's newest segment either way.
+            Left out: "equal progress" of `PBT()` alone, else "latest".
         burn_in: Weight steps before which nobody with a finite score copies.
         guard: Conditions that a copy must meet beyond being chosen.
         initial: Hyperparameters known to be good, one mapping per member, for the first members to begin with; names
             left out are drawn.
     """
 
-    exploit: ExploitStrategy = field(default_factory=Truncation)
-    explore: ExploreStrategy | InformedExplore | PlainExplore = field(default_factory=Perturb)
+    # None is filled in at once: what is left out depends on what is given.
+    exploit: ExploitStrategy = None  # type: ignore[assignment]
+    explore: ExploreStrategy | InformedExplore | PlainExplore = None  # type: ignore[assignment]
     copy: Copy | str = Copy.BOTH
-    compare: Compare | str = Compare.LATEST
+    compare: Compare | str = None  # type: ignore[assignment]
     burn_in: int = 0
     guard: Guard = field(default_factory=Guard)
     initial: Sequence[Hyperparameters] = ()
 
     def __post_init__(self) -> None:
+        for name, value in self._left_out().items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
         object.__setattr__(self, "copy", _member_of(Copy, "copy", self.copy))
         object.__setattr__(self, "compare", _member_of(Compare, "compare", self.compare))
         if not isinstance(self.exploit, ExploitStrategy):
@@ -140,6 +165,21 @@ class PBT(Policy):
                 "write [{'lr': 0.1}]"
             )
         object.__setattr__(self, "initial", tuple(dict(given) for given in self.initial))
+
+    @staticmethod
+    def paper(*, initial: Sequence[Hyperparameters] = ()) -> PBT:
+        """Returns the paper's algorithm: `Truncation(0.2)` and `Perturb((0.8, 1.2))`, comparing the newest scores.
+
+        Args:
+            initial: As in `PBT`.
+        """
+        return PBT(exploit=Truncation(), explore=Perturb(), initial=initial)
+
+    def _left_out(self) -> dict[str, object]:
+        """Returns what stands for the parts that are not given: all of the default policy, or the paper's."""
+        if self.exploit is None and self.explore is None:
+            return {"exploit": Speeds(), "explore": Strides(), "compare": Compare.EQUAL_PROGRESS}
+        return {"exploit": Truncation(), "explore": Perturb(), "compare": Compare.LATEST}
 
     @property
     def memory(self) -> int:
@@ -181,8 +221,9 @@ class PBT(Policy):
         if objection is None:
             return self._take(population, segment, answer, key)
         why = {**why, "rival": answer.donor, "guard": objection}
-        changed = self._explore(population, segment, own, segment, key) if self.guard.explores else own
-        return Continue(hyperparameters=changed, why=why)
+        if self.guard.explores:
+            own = self._explore(population, segment, own, segment, key, answer.generation)
+        return Continue(hyperparameters=own, why=why)
 
     def _fall_back(self, population: Population, segment: Segment, key: Key) -> Decision:
         """Goes on from what is left of a member whose checkpoint is damaged."""
@@ -192,7 +233,7 @@ class PBT(Policy):
             return Continue(hyperparameters=good.hyperparameters, why={**lost, "from": str(good.id)})
         donors = self.exploit.donors(population, segment.member)
         if donors:
-            return self._clone(population, segment, _one_of(donors, key), lost, key, copy=Copy.BOTH)
+            return self._clone(population, segment, Take(donor=_one_of(donors, key), why=lost), key, copy=Copy.BOTH)
         first = start(population.space, population.seed, segment.member, self.starts)
         return Start(hyperparameters=first.hyperparameters, why={**lost, "from": "init"})
 
@@ -205,43 +246,50 @@ class PBT(Policy):
             return Wait(why={**why, "num_unknown": population.num_unknown}) if hopes else Retire(why=why)
         if not donors:
             return Continue(hyperparameters=segment.hyperparameters, why=why)
-        return self._clone(population, segment, _one_of(donors, key), why, key, copy=Copy.BOTH)
+        return self._clone(population, segment, Take(donor=_one_of(donors, key), why=why), key, copy=Copy.BOTH)
 
     def _take(self, population: Population, segment: Segment, answer: Take, key: Key) -> Continue | Exploit:
         assert isinstance(self.copy, Copy)
         if self.copy is Copy.NOTHING:
-            changed = self._explore(population, segment, segment.hyperparameters, segment, key)
+            changed = self._explore(population, segment, segment.hyperparameters, segment, key, answer.generation)
             return Continue(hyperparameters=changed, why={**answer.why, "score": segment.score, "explored": True})
-        return self._clone(population, segment, answer.donor, answer.why, key, copy=self.copy, best=answer.segment)
+        return self._clone(population, segment, answer, key, copy=self.copy)
 
-    def _clone(
-        self,
-        population: Population,
-        segment: Segment,
-        donor: int,
-        why: Why,
-        key: Key,
-        *,
-        copy: Copy,
-        best: SegmentId | None = None,
-    ) -> Exploit:
-        source = population.latest[donor] if best is None else population.best
-        assert source is not None, "a donor has ended a segment"
-        given = segment.hyperparameters if copy is Copy.WEIGHTS else source.hyperparameters
-        base = segment if copy is Copy.HYPERPARAMETERS else source
+    def _clone(self, population: Population, segment: Segment, take: Take, key: Key, *, copy: Copy) -> Exploit:
+        donor = _newest(population, take.donor) if take.segment is None else population.best
+        assert donor is not None, "the best is copied only where there is one"
+        why = {**take.why, "score": segment.score, "donor": str(donor.id), "donor_score": donor.score}
+        source = None
+        given = segment.hyperparameters if copy is Copy.WEIGHTS else donor.hyperparameters
+        if take.source is not None and copy is not Copy.WEIGHTS:
+            origin = _newest(population, take.source)
+            given, source, why = origin.hyperparameters, origin.id, {**why, "hyperparameters": str(origin.id)}
+        base = segment if copy is Copy.HYPERPARAMETERS else donor
         return Exploit(
-            donor=source.id,
+            donor=donor.id,
             copies_weights=copy is not Copy.HYPERPARAMETERS,
-            hyperparameters=self._explore(population, segment, given, base, key),
-            why={**why, "score": segment.score, "donor": str(source.id), "donor_score": source.score},
+            hyperparameters=(
+                self._explore(population, segment, given, base, key, take.generation) if take.explores else dict(given)
+            ),
+            why=why,
+            source=source,
         )
 
     def _explore(
-        self, population: Population, segment: Segment, given: Hyperparameters, base: Segment, key: Key
+        self,
+        population: Population,
+        segment: Segment,
+        given: Hyperparameters,
+        base: Segment,
+        key: Key,
+        generation: float | None,
     ) -> Hyperparameters:
         assert isinstance(self.explore, ExploreStrategy | InformedExplore)
+        explore = self.explore
+        if isinstance(explore, PacedExplore):
+            explore = explore.paced(population.interval_share if generation is None else generation)
         scene = Scene(population=population, member=segment.member, base=base)
-        return explored(self.explore, given, scene, key.fold("explore"))
+        return explored(explore, given, scene, key.fold("explore"))
 
 
 def RandomSearch(*, initial: Sequence[Hyperparameters] = ()) -> PBT:  # noqa: N802 - reads as a policy beside PBT()
@@ -251,6 +299,29 @@ def RandomSearch(*, initial: Sequence[Hyperparameters] = ()) -> PBT:  # noqa: N8
         initial: As in `PBT`.
     """
     return PBT(exploit=NoExploit(), initial=initial)
+
+
+def MFPBT(  # noqa: N802 - reads as a policy beside PBT()
+    *,
+    periods: Sequence[int] = (1, 10, 25, 50),
+    explore: ExploreStrategy | PlainExplore | None = None,
+    guard: Guard | None = None,
+    initial: Sequence[Hyperparameters] = (),
+) -> PBT:
+    """Returns MF-PBT (Doulazmi et al. 2025): groups that decide at several frequencies, with asymmetric migration.
+
+    Args:
+        periods: Ready points between two turns of each group, rising from 1.
+        explore: As in `PBT`; None: `Perturb((0.8, 1.25))`, the paper's.
+        guard: As in `PBT`.
+        initial: As in `PBT`.
+    """
+    return PBT(
+        exploit=MultiFrequency(tuple(periods)),
+        explore=Perturb((0.8, 1.25)) if explore is None else explore,
+        guard=guard or Guard(),
+        initial=initial,
+    )
 
 
 def decide(population: Population, member: int, policy: Policy, key: Key) -> Decision:
@@ -278,6 +349,9 @@ def decide(population: Population, member: int, policy: Policy, key: Key) -> Dec
         assert donor is not None, "a donor has ended a segment"
         assert donor.id == decision.donor, "a donor's newest segment is copied, or the best of the run"
         assert donor.can_donate, "a donor has a finite score and a checkpoint"
+        source = donor if decision.source is None else population.latest[decision.source.member]
+        assert source is not None, "hyperparameters come from a segment that has ended"
+        assert decision.source in (None, source.id), "a member's newest hyperparameters are taken"
     return decision
 
 
@@ -312,6 +386,12 @@ def parent_of(decision: Start | Continue | Exploit, newest: Segment) -> SegmentI
             return donor
         case _:
             return base_of(newest)
+
+
+def _newest(population: Population, member: int) -> Segment:
+    newest = population.latest[member]
+    assert newest is not None, "who is copied has ended a segment"
+    return newest
 
 
 def _one_of(donors: Sequence[int], key: Key) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import final
+from typing import TypeVar, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from populace.core._stands import Latest, Stand
 from populace.space import Space
 
 # Array names end in their axes: P the members.
+
+T = TypeVar("T")
 
 
 @final
@@ -43,9 +45,17 @@ class Population:
     """Whether a member's newest segment can be copied."""
     records: tuple[Segment, ...] = ()
     """The segments that were the best of the run when they ended, oldest first; whole where the policy asks for it."""
+    steps: int | None = None
+    """Steps each member trains; None where the end is not known."""
+    interval: int = 1
+    """Steps between two ready points."""
+    _known: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False)
+    """What `once` has worked out on this snapshot."""
 
     @classmethod
-    def empty(cls, *, space: Space, mode: Mode, seed: int, size: int) -> Population:
+    def empty(
+        cls, *, space: Space, mode: Mode, seed: int, size: int, steps: int | None = None, interval: int = 1
+    ) -> Population:
         """Returns a population in which nobody has trained."""
         return cls(
             space=space,
@@ -57,7 +67,25 @@ class Population:
             better_P=np.full(size, np.nan),
             tie_P=np.zeros(size, dtype=np.uint64),
             donates_P=np.zeros(size, dtype=np.bool_),
+            steps=steps,
+            interval=interval,
         )
+
+    def once(self, key: Hashable, make: Callable[[Population], T]) -> T:
+        """Returns what `make` makes of this snapshot; made once, although every member asks.
+
+        Args:
+            key: Names what is made: equal keys, equal results.
+            make: A pure function of the snapshot.
+        """
+        if key not in self._known:
+            self._known[key] = make(self)
+        return cast(T, self._known[key])
+
+    @property
+    def interval_share(self) -> float:
+        """The interval as a share of the run; where its end is not known, one hundredth."""
+        return 0.01 if self.steps is None else min(1.0, self.interval / self.steps)
 
     @property
     def size(self) -> int:
@@ -149,12 +177,18 @@ class Population:
         Each member is represented by the newest segment on its ancestry that ends by then (unknown if there is none).
         Ranks are those of that time, but a member can donate only if it still can now: what is copied is its newest.
         """
+        if self._most_steps <= step:
+            return self
         latest = [
             s if s is None or s.end_step <= step else next((a for a in self.ancestry(s) if a.end_step <= step), None)
             for s in self.latest
         ]
         then = self._standing(latest, self._changed(latest), self.forest, self.sequence)
         return replace(then, donates_P=self.donates_P & np.isfinite(then.better_P))
+
+    @cached_property
+    def _most_steps(self) -> int:
+        return max((s.end_step for s in self.latest if s is not None), default=0)
 
     def at_generation(self, generation: int, since: int = 0) -> Population:
         """Returns the population in lockstep: every member stands at its newest ended segment up to a generation.

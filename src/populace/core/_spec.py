@@ -9,6 +9,7 @@ from typing import final
 from populace._errors import UsageError
 from populace.core._codec import policy_from_json, policy_to_json
 from populace.core._policy import Policy
+from populace.core._population import Population
 from populace.core._score import Mode
 from populace.core._whole import check_metric, check_whole
 from populace.space import Key, Space
@@ -104,6 +105,17 @@ class RunSpec:
             ValueError: A value cannot be read.
         """
         _parts(data)
+
+    def empty(self) -> Population:
+        """Returns the population in which nobody has trained."""
+        return Population.empty(
+            space=self.space,
+            mode=self.mode,
+            seed=self.seed,
+            size=self.population,
+            steps=self.steps,
+            interval=self.interval,
+        )
 
     def init_key(self, member: int) -> Key:
         """Returns the key of a member's first weights."""

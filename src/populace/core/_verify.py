@@ -256,7 +256,7 @@ def _check_decisions(
             continue
         if now is not chapter:
             chapter, place = now, 0
-            population = Population.empty(space=spec.space, mode=spec.mode, seed=spec.seed, size=spec.population)
+            population = spec.empty()
         if s.generation == 0:
             if dict(s.hyperparameters) != _first(spec, s) or s.parent is not None:
                 yield _broken("decision", s, "does not start as its key says")
@@ -314,6 +314,9 @@ def _check_decision(s: Segment, population: Population, spec: RunSpec) -> Iterat
     logged = (s.parent, s.donor, dict(s.hyperparameters))
     if derived != logged:
         yield _broken("decision", s, f"logged {logged}, but its snapshot and key give {derived}")
+    source, told = decision.why.get("hyperparameters"), s.why.get("hyperparameters")
+    if source != told:
+        yield _broken("decision", s, f"says that its hyperparameters are those of {told}, but they are of {source}")
 
 
 def _at(story: Sequence[Chapter], sequence: int) -> Chapter:

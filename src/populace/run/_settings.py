@@ -18,17 +18,25 @@ from typing import Any, Literal, final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from populace._errors import UsageError
-from populace.core import PBT, Guard, Oversampled, Policy, RandomSearch
-from populace.core.exploit import Backtrack, BinaryTournament, NoExploit, Truncation, TTest
-from populace.core.explore import PB2, Mixture, NoExplore, Pairwise, Perturb, Resample, TrustRegion
+from populace.core import MFPBT, PBT, Guard, Oversampled, Policy, RandomSearch
+from populace.core.exploit import (
+    Backtrack,
+    BinaryTournament,
+    MultiFrequency,
+    NoExploit,
+    Speeds,
+    Truncation,
+    TTest,
+)
+from populace.core.explore import PB2, Mixture, NoExplore, Pairwise, Perturb, Resample, Strides, TrustRegion
 from populace.executors import Executor, Inline, Processes
 from populace.space import Dimension, Space, dimension_from_json
 from populace.vectorised import Vectorised
 
 _KINDS: Mapping[str, Sequence[Any]] = {
-    "policy": (PBT, RandomSearch, Oversampled),
-    "exploit": (Truncation, TTest, BinaryTournament, NoExploit, Backtrack),
-    "explore": (Perturb, Resample, Mixture, NoExplore, PB2, TrustRegion, Pairwise),
+    "policy": (PBT, PBT.paper, MFPBT, RandomSearch, Oversampled),
+    "exploit": (Speeds, Truncation, TTest, BinaryTournament, MultiFrequency, NoExploit, Backtrack),
+    "explore": (Strides, Perturb, Resample, Mixture, NoExplore, PB2, TrustRegion, Pairwise),
     "guard": (Guard,),
     "region": (TrustRegion,),
 }
@@ -188,7 +196,7 @@ def read_policy(data: object) -> Policy:
 
 def _made(where: str, table: Mapping[str, object]) -> object:
     """Returns what a table makes; `where` ends with the name under which it stands."""
-    kinds = {kind.__name__: kind for kind in _KINDS[where.rpartition(".")[2]]}
+    kinds = {kind.__qualname__: kind for kind in _KINDS[where.rpartition(".")[2]]}
     if "kind" not in table:
         raise UsageError(f"{where}: a table says its `kind`, but got {table!r}: add kind = {next(iter(kinds))!r}")
     kind = table["kind"]

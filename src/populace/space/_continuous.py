@@ -18,7 +18,7 @@ import numpy as np
 
 from populace._errors import SpaceError
 from populace.space._dimension import Dimension, Scale, unit
-from populace.space._factors import DEFAULT_FACTORS, Factors, check_factors, draw_factor
+from populace.space._factors import DEFAULT_FACTORS, SHARE_OF_RANGE, Factors, check_factors, draw_factor, draw_move
 from populace.space._value import Value, as_number, show
 
 SHARE_LEAVING_ZERO = 0.1
@@ -55,6 +55,10 @@ class Continuous(Dimension):
     def _times(self, value: float, factor: float) -> float:
         """Returns `value` moved by `factor`, perhaps beyond the bounds, never where it was."""
 
+    @abstractmethod
+    def _moved(self, value: float, move: float) -> float:
+        """Returns `value` after a move, perhaps beyond the bounds."""
+
     def _settle(self) -> None:
         bounds = as_number(self.low), as_number(self.high)
         low, high = bounds
@@ -83,6 +87,11 @@ class Continuous(Dimension):
 
     def perturb(self, value: Value, generator: np.random.Generator, factors: Factors = DEFAULT_FACTORS) -> float:
         return self._within(self._times(self.clip(value), draw_factor(self.factors, factors, generator)))
+
+    def move(self, value: Value, generator: np.random.Generator, stride: float) -> float:
+        if self.factors is not None:
+            return self.perturb(value, generator, self.factors)
+        return self._within(self._moved(self.clip(value), draw_move(stride, generator)))
 
     def clip(self, value: Value) -> float:
         if isinstance(value, (str, bool)) or value is None or value != value:
@@ -146,6 +155,9 @@ class Uniform(Continuous):
         # Zero, or a number so small that the product rounds back to it.
         return value + math.copysign(SHARE_LEAVING_ZERO * (self.high - self.low), factor - 1)
 
+    def _moved(self, value: float, move: float) -> float:
+        return value + move * SHARE_OF_RANGE * (self.high - self.low)
+
 
 @final
 @dataclass(frozen=True, repr=False)
@@ -180,6 +192,9 @@ class LogUniform(Continuous):
 
     def _times(self, value: float, factor: float) -> float:
         return value * factor
+
+    def _moved(self, value: float, move: float) -> float:
+        return value * math.exp(move)
 
 
 @final
@@ -218,6 +233,9 @@ class Complement(Continuous):
 
     def _times(self, value: float, factor: float) -> float:
         return 1 - (1 - value) * factor
+
+    def _moved(self, value: float, move: float) -> float:
+        return 1 - (1 - value) * math.exp(move)
 
 
 def check_order(low: float, high: float) -> None:

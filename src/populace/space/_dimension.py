@@ -59,6 +59,20 @@ class Dimension(ABC):
         """
 
     @abstractmethod
+    def move(self, value: Value, generator: np.random.Generator, stride: float) -> Value:
+        """Returns `value` after a random move either way, of about `stride`; a value out of bounds is clipped first.
+
+        A stride of 1 multiplies or divides a number on a log scale by e, moves one on a linear scale by a quarter of
+        the range, and changes an unordered choice with probability 1/2. Whole numbers and ordered values stay or move
+        by chance, so that they move as far on average. Where a dimension has `factors` of its own, they are used.
+
+        Args:
+            value: Where to start from.
+            generator: Which way to go, and how far.
+            stride: Typical length, above 0.
+        """
+
+    @abstractmethod
     def clip(self, value: Value) -> Value:
         """Returns the possible value nearest to `value`.
 

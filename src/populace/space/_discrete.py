@@ -11,7 +11,7 @@ import numpy as np
 
 from populace._errors import SpaceError
 from populace.space._dimension import Dimension, Scale, unit
-from populace.space._factors import DEFAULT_FACTORS, Factors
+from populace.space._factors import DEFAULT_FACTORS, SHARE_OF_RANGE, Factors, draw_move, round_by_chance
 from populace.space._value import Value, as_number, plain, same
 
 
@@ -103,6 +103,14 @@ class Choice(Listed):
     def perturb(self, value: Value, generator: np.random.Generator, factors: Factors = DEFAULT_FACTORS) -> Value:
         return self.sample(generator)
 
+    def move(self, value: Value, generator: np.random.Generator, stride: float) -> Value:
+        current = self.clip(value)
+        changes = generator.random() < min(1.0, stride / 2) and len(self.values) > 1
+        if not changes:
+            return current
+        others = [other for other in self.values if not same(other, current)]
+        return others[int(generator.integers(len(others)))]
+
     def clip(self, value: Value) -> Value:
         return self.values[self._index(value)]
 
@@ -125,6 +133,11 @@ class Ordinal(Listed):
 
     def perturb(self, value: Value, generator: np.random.Generator, factors: Factors = DEFAULT_FACTORS) -> Value:
         target = self._index(self.clip(value)) + (1 if generator.integers(2) else -1)
+        return self.values[min(max(target, 0), len(self.values) - 1)]
+
+    def move(self, value: Value, generator: np.random.Generator, stride: float) -> Value:
+        move = draw_move(stride, generator) * SHARE_OF_RANGE * (len(self.values) - 1)
+        target = round_by_chance(self._index(self.clip(value)) + move, generator)
         return self.values[min(max(target, 0), len(self.values) - 1)]
 
     def clip(self, value: Value) -> Value:
@@ -168,6 +181,9 @@ class Constant(Dimension):
         return self.value
 
     def perturb(self, value: Value, generator: np.random.Generator, factors: Factors = DEFAULT_FACTORS) -> Value:
+        return self.value
+
+    def move(self, value: Value, generator: np.random.Generator, stride: float) -> Value:
         return self.value
 
     def clip(self, value: Value) -> Value:

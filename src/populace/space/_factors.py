@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TypeAlias
 
 import numpy as np
@@ -16,6 +17,12 @@ DEFAULT_FACTORS: Factors = (0.8, 1.2)
 
 # With a smaller difference a number near 1 or a long complement could round back to where it was.
 SMALLEST_CHANGE = 1e-3
+
+# How much longer or shorter than asked a move may be, by its natural logarithm: about twice and half.
+SPREAD_OF_MOVES = 0.7
+LONGEST_MOVE = 300.0  # exp(300) times a number is still a float
+# A stride of 1 is this share of a linear range.
+SHARE_OF_RANGE = 0.25
 
 
 def check_factors(factors: object) -> Factors:
@@ -37,6 +44,19 @@ def check_factors(factors: object) -> Factors:
             f"use for example {DEFAULT_FACTORS}"
         )
     return float(numbers[0]), float(numbers[1])
+
+
+def draw_move(stride: float, generator: np.random.Generator) -> float:
+    """Returns a move either way, between half of `stride` and twice as long, evenly by its logarithm."""
+    sign = 1 if generator.integers(2) else -1
+    length = stride * math.exp(generator.uniform(-SPREAD_OF_MOVES, SPREAD_OF_MOVES))
+    return sign * min(length, LONGEST_MOVE)
+
+
+def round_by_chance(value: float, generator: np.random.Generator) -> int:
+    """Returns one of the two whole numbers around `value`, which they average."""
+    below = math.floor(value)
+    return below + int(generator.random() < value - below)
 
 
 def draw_factor(own: Factors | None, given: Factors, generator: np.random.Generator) -> float:

@@ -16,7 +16,15 @@ import numpy as np
 from populace._errors import SpaceError
 from populace.space._continuous import SHARE_LEAVING_ZERO, check_order
 from populace.space._dimension import Dimension, Scale, unit
-from populace.space._factors import DEFAULT_FACTORS, Factors, check_factors, draw_factor
+from populace.space._factors import (
+    DEFAULT_FACTORS,
+    SHARE_OF_RANGE,
+    Factors,
+    check_factors,
+    draw_factor,
+    draw_move,
+    round_by_chance,
+)
 from populace.space._value import Value, as_number
 
 # Within these bounds every integer has a share of the unit interval that a float can tell from its neighbours'.
@@ -48,6 +56,10 @@ class Integral(Dimension):
     @abstractmethod
     def _from_axis(self, position: float) -> float:
         """Returns the real number at `position` of the axis."""
+
+    @abstractmethod
+    def _moved(self, value: int, move: float) -> float:
+        """Returns the real number where `value` goes, perhaps beyond the bounds."""
 
     def _settle(self) -> None:
         low, high = as_number(self.low), as_number(self.high)
@@ -83,6 +95,12 @@ class Integral(Dimension):
         moved = start * factor
         # Away from zero for a factor above 1, on either side of zero.
         return self._within(moved if round(moved) != start else start + (up if start > 0 else -up))
+
+    def move(self, value: Value, generator: np.random.Generator, stride: float) -> int:
+        if self.factors is not None:
+            return self.perturb(value, generator, self.factors)
+        target = self._moved(self.clip(value), draw_move(stride, generator))
+        return self._within(round_by_chance(target, generator))
 
     def clip(self, value: Value) -> int:
         if isinstance(value, (str, bool)) or value is None or value != value:
@@ -133,6 +151,9 @@ class IntUniform(Integral):
     def _check_bounds(self) -> None:
         """Any two integers in order will do."""
 
+    def _moved(self, value: int, move: float) -> float:
+        return value + move * SHARE_OF_RANGE * (self.high - self.low)
+
     def _to_axis(self, value: float) -> float:
         return value
 
@@ -166,6 +187,9 @@ class LogIntUniform(Integral):
                 f"`1 <= low` must hold on a log scale, but got (low={self.low}, high={self.high}): "
                 "raise `low` or use IntUniform"
             )
+
+    def _moved(self, value: int, move: float) -> float:
+        return value * math.exp(move)
 
     def _to_axis(self, value: float) -> float:
         return math.log(value)

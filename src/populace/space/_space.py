@@ -127,6 +127,16 @@ class Space(Mapping[str, Dimension]):
 
         return self._change(hp, key, resample_probability, change)
 
+    def move_or_resample(
+        self, hp: Hyperparameters, key: Key, stride: float, resample_probability: float = 0.1
+    ) -> dict[str, Value]:
+        """Returns `hp` with every dimension in force, each on its own, either drawn anew or moved by about `stride`."""
+
+        def change(dimension: Dimension, value: Value, generator: np.random.Generator) -> Value:
+            return dimension.move(value, generator, stride)
+
+        return self._change(hp, key, resample_probability, change)
+
     def clip(self, hp: Hyperparameters) -> dict[str, Value]:
         """Returns `hp` with every value brought within bounds, in the space's order.
 

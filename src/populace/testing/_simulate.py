@@ -118,7 +118,9 @@ def simulate(
         initial: The first members' first hyperparameters; None: as the policy says.
     """
     dimensions = Space.of(space)
-    population = Population.empty(space=dimensions, mode=mode, seed=seed, size=size)
+    population = Population.empty(
+        space=dimensions, mode=mode, seed=seed, size=size, steps=intervals * interval, interval=interval
+    )
     states: dict[SegmentId, S] = {}
     decisions: dict[SegmentId, Start | Decision] = {}
 

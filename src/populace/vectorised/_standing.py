@@ -39,10 +39,9 @@ class Standing:
         self._spec = spec
         self._joined = {claim.member: claim.joined for claim in claims}
         changes = store.snapshot()
-        empty = Population.empty(space=spec.space, mode=spec.mode, seed=spec.seed, size=spec.population)
         ended = [s for s in changes.ended if s.member < spec.population]
-        self.population = empty.with_ended(ended, changes.sequence)
         policy = spec.policy
+        self.population = spec.empty().with_ended(ended, changes.sequence)
         if spec.policy.needs_best:
             past = [s.as_of(changes.sequence) for s in store.segments() if s.ended is not None]
             self.population = self.population.with_records(sorted(past, key=lambda s: s.ended or 0))
@@ -127,17 +126,19 @@ class Standing:
         """Forgets segments that no decision will look at again."""
         population, policy = self.population, self._spec.policy
         depth = policy.depth(population.size)
-        most = population.size * (4 * (policy.memory + depth) + 1) + _SPARE
-        if policy.needs_history or len(population.forest) <= most:
+        if len(population.forest) <= population.size * (4 * (policy.memory + depth) + 1) + _SPARE:
             return
         forest = {s.id: s for s in population.lives(depth)} if depth else {}
         parents = [population.forest.get(s.parent) for s in forest.values() if s.parent is not None]
         forest |= {s.id: s for s in parents if s is not None}
+        least = min((s.end_step for s in population.latest if s is not None), default=0)
         for newest in population.latest:
             seen = 0
             for segment in () if newest is None else population.ancestry(newest):
                 forest[segment.id] = segment
-                seen += len(segment.evaluations)
-                if seen >= policy.memory:
+                # At equal progress the evaluations count from where everybody has been.
+                is_later = policy.needs_history and segment.end_step > least
+                seen += 0 if is_later else len(segment.evaluations)
+                if seen >= policy.memory and not is_later:
                     break
         self.population = replace(population, forest=forest)

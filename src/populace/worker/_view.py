@@ -23,7 +23,7 @@ class View:
     def __init__(self, store: Store, spec: RunSpec) -> None:
         self._store = store
         self._spec = spec
-        self._population = Population.empty(space=spec.space, mode=spec.mode, seed=spec.seed, size=spec.population)
+        self._population = spec.empty()
 
     def after(self, newest: Segment, joined: int = 0) -> Population:
         """Returns the snapshot from which a member's next decision is taken.

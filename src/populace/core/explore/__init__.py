@@ -4,6 +4,7 @@ from populace.core.explore._explore import (
     ExploreStrategy,
     FunctionExplore,
     InformedExplore,
+    PacedExplore,
     PlainExplore,
     Scene,
     explored,
@@ -12,6 +13,7 @@ from populace.core.explore._pairwise import Pairwise
 from populace.core.explore._pb2 import PB2
 from populace.core.explore._region import TrustRegion
 from populace.core.explore._strategies import Mixture, NoExplore, Perturb, Resample
+from populace.core.explore._strides import Strides
 
 __all__ = [
     "PB2",
@@ -20,11 +22,13 @@ __all__ = [
     "InformedExplore",
     "Mixture",
     "NoExplore",
+    "PacedExplore",
     "Pairwise",
     "Perturb",
     "PlainExplore",
     "Resample",
     "Scene",
+    "Strides",
     "TrustRegion",
     "explored",
 ]

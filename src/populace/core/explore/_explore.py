@@ -25,6 +25,14 @@ class ExploreStrategy(ABC):
         """Returns the hyperparameters to train with next."""
 
 
+class PacedExplore(ExploreStrategy):
+    """Changes hyperparameters the more, the longer it is until they may change again."""
+
+    @abstractmethod
+    def paced(self, generation: float) -> ExploreStrategy:
+        """Returns this strategy for generations of this share of the run."""
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Scene:
