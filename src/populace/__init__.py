@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from populace._errors import PopulaceError
 
 if TYPE_CHECKING:
+    from populace.comparison import Comparison, compare
     from populace.core import PBT, Guard, RandomSearch, Schedule
     from populace.core.exploit import BinaryTournament, NoExploit, Truncation, TTest
     from populace.core.explore import Mixture, NoExplore, Perturb, Resample
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 
 _HOMES = {
+    "comparison": ("compare", "Comparison"),
     "run": ("tune", "resume", "replay", "Result", "Callback"),
     "worker": ("Trainable", "Member"),
     "core": ("PBT", "RandomSearch", "Guard", "Schedule"),
@@ -54,6 +56,7 @@ __all__ = [
     "BinaryTournament",
     "Callback",
     "Choice",
+    "Comparison",
     "Complement",
     "Constant",
     "Guard",
@@ -80,6 +83,7 @@ __all__ = [
     "Truncation",
     "Uniform",
     "Vectorised",
+    "compare",
     "replay",
     "resume",
     "tune",

@@ -20,9 +20,10 @@ EXCEPTIONS = {
     "src/populace/core/exploit/_ttest.py": {"scipy"},
 }
 EXPLICIT_RANDOMNESS = {"Generator", "SeedSequence", "PCG64", "BitGenerator", "default_rng"}
-HEAVY = ["sqlalchemy", "scipy", "matplotlib", "torch", "jax", "ray", "rich", "typer", "pydantic", "sklearn"]
+HEAVY = ["sqlalchemy", "scipy", "matplotlib", "torch", "jax", "ray", "rich", "typer", "pydantic", "sklearn", "optuna"]
 ROOT_NAMES = {
     *("tune", "resume", "replay", "Trainable", "Member", "Result", "Schedule"),
+    *("compare", "Comparison"),
     *("PBT", "RandomSearch", "Truncation", "TTest", "BinaryTournament", "NoExploit"),
     *("Perturb", "Resample", "Mixture", "NoExplore", "Guard"),
     *("Uniform", "LogUniform", "IntUniform", "LogIntUniform", "Choice", "Ordinal", "Constant", "Complement"),
