@@ -18,6 +18,7 @@ FORBIDDEN_IN_PURE_ROOMS = {
 EXCEPTIONS = {
     "src/populace/space/_key.py": {"jax"},
     "src/populace/core/exploit/_ttest.py": {"scipy"},
+    "src/populace/core/baselines/_optuna.py": {"optuna"},
 }
 EXPLICIT_RANDOMNESS = {"Generator", "SeedSequence", "PCG64", "BitGenerator", "default_rng"}
 HEAVY = ["sqlalchemy", "scipy", "matplotlib", "torch", "jax", "ray", "rich", "typer", "pydantic", "sklearn", "optuna"]

@@ -97,11 +97,15 @@ def check_algorithms(algorithms: Mapping[str, Algorithm]) -> None:
                 f"an algorithm must be a policy such as PBT() or a baseline such as SequentialSearch(), but "
                 f"{name!r} is {algorithm!r}"
             )
-        needed = algorithm.needs if isinstance(algorithm, Baseline) else None
+        needed = needs_of(algorithm)
         if needed is not None and (needed not in algorithms or needed == name):
             raise UsageError(
                 f"{name!r} needs the runs of {needed!r}, which is not among the algorithms: they are "
                 f"{', '.join(map(repr, algorithms))}"
+            )
+        if needed is not None and needs_of(algorithms[needed]) is not None:
+            raise UsageError(
+                f"{name!r} needs the runs of {needed!r}, which itself repeats another: name that one instead"
             )
 
 

@@ -59,7 +59,7 @@ class Field:
 
     def entries(self, seeds: tuple[int, ...]) -> list[Entry]:
         """Returns all entries, seed after seed, whoever is needed by another before that one."""
-        names = sorted(self.algorithms, key=self._depth)
+        names = sorted(self.algorithms, key=lambda name: needs_of(self.algorithms[name]) is not None)
         return [Entry(algorithm=name, seed=seed) for seed in seeds for name in names]
 
     def needed_by(self, entry: Entry) -> Entry | None:
@@ -116,10 +116,6 @@ class Field:
             return None
         plan = plan_of(self.algorithms[entry.algorithm], self.terms, None)
         return Result(self.folder / entry.run, trainable=self.trainable, policy=plan.policy)
-
-    def _depth(self, name: str) -> int:
-        needed = needs_of(self.algorithms[name])
-        return 0 if needed is None else 1 + self._depth(needed)
 
 
 def _failed(entry: Entry, reason: str) -> Outcome:

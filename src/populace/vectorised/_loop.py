@@ -149,7 +149,7 @@ class Loop:
         self._rows.move(sources)
         for member, decision in decisions.items():
             if isinstance(decision, Start):
-                self._rows.begin_anew(member, decision.hyperparameters)
+                self._rows.begin_anew(SegmentId(member, self._generation_of(member)), decision.hyperparameters)
 
     def _generation_of(self, member: int) -> int:
         newest = self._standing.newest(member)

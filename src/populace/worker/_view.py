@@ -46,7 +46,7 @@ class View:
     def _looks_back(self) -> bool:
         """Whether decisions depend on more than each member's newest segment."""
         policy = self._spec.policy
-        return self._spec.synchronous or policy.memory > 0 or policy.needs_history
+        return self._spec.synchronous or policy.memory > 0 or policy.needs_history or policy.needs_log
 
     def _fill(self, newest: Segment, joined: int) -> None:
         """Loads the ancestors that the policy looks at and that ended before this worker first looked."""
@@ -69,6 +69,10 @@ class View:
         known = [s for s in self._population.latest if s is not None]
         if self._spec.synchronous:
             known = [get(lockstep_id(s, newest.generation, joined)) for s in known]
+        if policy.needs_log:
+            for segment in known:
+                for generation in range(segment.generation):
+                    get(SegmentId(segment.member, generation))
         if policy.memory or policy.needs_history:
             least = min((s.end_step for s in known), default=0)
             for segment in known:
@@ -86,6 +90,8 @@ class View:
     def _prune(self) -> None:
         """Forgets segments that no decision will look at again, so that a long run does not fill the memory."""
         population = self._population
+        if self._spec.policy.needs_log:
+            return
         if len(population.forest) <= 4 * population.size * (1 + self._spec.policy.memory) + _SPARE:
             return
         # What is still needed of them is loaded again at once.
