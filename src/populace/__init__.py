@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 from populace._errors import PopulaceError
 
 if TYPE_CHECKING:
-    from populace.comparison import Comparison, compare
+    from populace.comparison import (
+        Comparison,
+        FinalHyperparameters,
+        Fixed,
+        SequentialSearch,
+        SuccessiveHalving,
+        WinningSchedule,
+        compare,
+    )
     from populace.core import PBT, Guard, RandomSearch, Schedule
     from populace.core.exploit import BinaryTournament, NoExploit, Truncation, TTest
     from populace.core.explore import Mixture, NoExplore, Perturb, Resample
@@ -36,7 +44,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 
 _HOMES = {
-    "comparison": ("compare", "Comparison"),
+    "comparison": (
+        *("compare", "Comparison", "SequentialSearch", "SuccessiveHalving"),
+        *("Fixed", "WinningSchedule", "FinalHyperparameters"),
+    ),
     "run": ("tune", "resume", "replay", "Result", "Callback"),
     "worker": ("Trainable", "Member"),
     "core": ("PBT", "RandomSearch", "Guard", "Schedule"),
@@ -59,6 +70,8 @@ __all__ = [
     "Comparison",
     "Complement",
     "Constant",
+    "FinalHyperparameters",
+    "Fixed",
     "Guard",
     "Inline",
     "IntUniform",
@@ -77,12 +90,15 @@ __all__ = [
     "Resample",
     "Result",
     "Schedule",
+    "SequentialSearch",
     "Space",
+    "SuccessiveHalving",
     "TTest",
     "Trainable",
     "Truncation",
     "Uniform",
     "Vectorised",
+    "WinningSchedule",
     "compare",
     "replay",
     "resume",

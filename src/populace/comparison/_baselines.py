@@ -1,8 +1,8 @@
 """Baselines: rivals that spend the same member-steps in another way, and the controls of the literature.
 
-`SequentialSearch` stands for tuning by hand and by Bayesian optimisation, `SuccessiveHalving` for early stopping, `Fixed`
-for what somebody knows already. `WinningSchedule` and `FinalHyperparameters` train again what another algorithm has
-found, on other random numbers: they tell how much of a gain lies in the schedule, in its end, or in neither.
+`SequentialSearch` stands for tuning by hand and by Bayesian optimisation, `SuccessiveHalving` for early stopping,
+`Fixed` for what somebody knows already. `WinningSchedule` and `FinalHyperparameters` train again what another algorithm
+has found, on other random numbers: they tell how much of a gain lies in the schedule, in its end, or in neither.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from populace._errors import MissingExtra, UsageError
 from populace.comparison._algorithms import Baseline, Plan
 from populace.core import PBT, RandomSearch
 from populace.core.baselines import Attempts, Follow
+from populace.core.exploit import Truncation
 from populace.core.explore import NoExplore
 from populace.space import Hyperparameters
 
@@ -35,8 +36,8 @@ class SequentialSearch(Baseline):
     N x T member-steps buy N runs of T steps; more, where a pruner gives some up.
 
     Attributes:
-        sampler: "tpe" (tree-structured Parzen estimator) or "gp" (Gaussian process; needs torch), both Optuna's; "prior"
-            draws at random.
+        sampler: "tpe" (tree-structured Parzen estimator) or "gp" (Gaussian process; needs torch), both Optuna's;
+            "prior" draws at random.
         pruner: None, or "median": gives up a run whose best score is below the median of the others' at that step.
         startup: Runs with settings drawn from the priors before the sampler begins: the first ones of a population of
             the same seed.
@@ -154,7 +155,11 @@ class Fixed(Baseline):
 
     def plan(self, terms: Terms, found: Result | None) -> Plan:
         initial = (dict(self.hyperparameters),) * terms.population
-        policy = PBT(explore=NoExplore(), initial=initial) if self.exploit else RandomSearch(initial=initial)
+        policy = (
+            PBT(exploit=Truncation(), explore=NoExplore(), initial=initial)
+            if self.exploit
+            else RandomSearch(initial=initial)
+        )
         return Plan(policy=policy, population=terms.population, steps=terms.steps)
 
     def to_json(self) -> dict[str, object]:
