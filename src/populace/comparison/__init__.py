@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from populace.comparison._algorithms import Algorithm, Baseline, Plan
 from populace.comparison._baselines import (
     FinalHyperparameters,
@@ -15,9 +17,13 @@ from populace.comparison._comparison import Comparison, Row
 from populace.comparison._outcome import Outcome
 from populace.comparison._statistics import Paired
 
+if TYPE_CHECKING:
+    from populace.comparison._settings import CompareSettings, read_comparison
+
 __all__ = [
     "Algorithm",
     "Baseline",
+    "CompareSettings",
     "Comparison",
     "FinalHyperparameters",
     "Fixed",
@@ -29,4 +35,13 @@ __all__ = [
     "SuccessiveHalving",
     "WinningSchedule",
     "compare",
+    "read_comparison",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name in ("CompareSettings", "read_comparison"):  # only the command line needs pydantic
+        from populace.comparison import _settings
+
+        return getattr(_settings, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from populace.comparison._outcome import Outcome, write_text
+from populace import report
+from populace.comparison._outcome import Outcome
+from populace.comparison._report import write_report
 from populace.comparison._statistics import Paired, corrected, paired
+from populace.comparison._table import cells, heads
 from populace.comparison._terms import Terms
-from populace.core import Mode
+from populace.comparison._words import headline, verdicts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @final
@@ -106,6 +111,37 @@ class Comparison:
         rows.sort(key=lambda row: worst if row.median is None else self.terms.mode.orient(row.median), reverse=True)
         return [self._row(self.subject, None), *rows]
 
+    @property
+    def headline(self) -> str:
+        """The outcome in a line."""
+        return headline(self)
+
+    @property
+    def verdicts(self) -> list[str]:
+        """The outcome against each rival, in a sentence with its numbers."""
+        return [sentence.replace("**", "") for sentence in verdicts(self)]
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Returns the table as texts: headings and rows."""
+        return heads(self), [cells(self, row) for row in self.rows]
+
+    def figure(self) -> Figure:
+        """Returns the figure: best so far over member-steps, and the end of every seed.
+
+        Raises:
+            MissingExtra: matplotlib is not installed.
+            UsageError: No run has found anything.
+        """
+        return report.figure_rivals(
+            {name: [outcome.curve for outcome in self.of(name)] for name in self.algorithms},
+            {name: self.scores(name) for name in self.algorithms},
+            mode=self.terms.mode,
+            budget=self.terms.budget,
+            metric=self.terms.metric,
+            tested=self.tested,
+            title=self.headline,
+        )
+
     def to_json(self) -> dict[str, object]:
         """Returns the whole comparison as strict JSON values."""
         return {
@@ -121,16 +157,8 @@ class Comparison:
         }
 
     def save(self) -> list[Path]:
-        """Writes the report beside the runs and returns its files."""
-        from populace.comparison._table import to_markdown
-
-        files = {
-            "comparison.json": json.dumps(self.to_json(), indent=1, allow_nan=False),
-            "comparison.md": to_markdown(self),
-        }
-        for name, text in files.items():
-            write_text(self.folder / name, text)
-        return [self.folder / name for name in files]
+        """Writes the report beside the runs and returns its files: JSON, Markdown, HTML, and a figure."""
+        return write_report(self)
 
     def _row(self, algorithm: str, rival: Paired | None) -> Row:
         scores = self._oriented(algorithm)
@@ -172,11 +200,6 @@ class Comparison:
 
     def __repr__(self) -> str:
         return f"Comparison({self.name!r}, {', '.join(self.algorithms)}, {len(self.seeds)} seeds)"
-
-
-def better_word(mode: Mode) -> str:
-    """Returns which way is better, in words."""
-    return "lower is better" if mode is Mode.MIN else "higher is better"
 
 
 def _median(oriented: Sequence[float]) -> float:

@@ -17,7 +17,15 @@ from populace.run._verify import verify
 from populace.run._words import change_in_words, exploit_in_words, fallback_in_words
 
 if TYPE_CHECKING:
-    from populace.run._settings import ExecutorSettings, RunSettings, arguments_of, read_settings
+    from populace.run._settings import (
+        ExecutorSettings,
+        RunSettings,
+        arguments_of,
+        read_model,
+        read_policy,
+        read_settings,
+        read_space,
+    )
 
 __all__ = [
     "Best",
@@ -41,7 +49,10 @@ __all__ = [
     "list_runs",
     "load_entry",
     "make_directory",
+    "read_model",
+    "read_policy",
     "read_settings",
+    "read_space",
     "refuse_while_loading",
     "replay",
     "resume",
@@ -51,7 +62,10 @@ __all__ = [
     "verify",
 ]
 
-_SETTINGS = ("ExecutorSettings", "RunSettings", "arguments_of", "read_settings")
+_SETTINGS = (
+    *("ExecutorSettings", "RunSettings", "arguments_of"),
+    *("read_model", "read_policy", "read_settings", "read_space"),
+)
 
 
 def __getattr__(name: str) -> object:
