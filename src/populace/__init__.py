@@ -13,12 +13,14 @@ from populace._errors import PopulaceError
 
 if TYPE_CHECKING:
     from populace.comparison import (
+        Advice,
         Comparison,
         FinalHyperparameters,
         Fixed,
         SequentialSearch,
         SuccessiveHalving,
         WinningSchedule,
+        advise,
         compare,
     )
     from populace.core import PBT, Guard, RandomSearch, Schedule
@@ -45,7 +47,7 @@ __version__ = "0.1.0.dev0"
 
 _HOMES = {
     "comparison": (
-        *("compare", "Comparison", "SequentialSearch", "SuccessiveHalving"),
+        *("advise", "Advice", "compare", "Comparison", "SequentialSearch", "SuccessiveHalving"),
         *("Fixed", "WinningSchedule", "FinalHyperparameters"),
     ),
     "run": ("tune", "resume", "replay", "Result", "Callback"),
@@ -64,6 +66,7 @@ _HOME_OF = {name: f"populace.{home}" for home, names in _HOMES.items() for name 
 
 __all__ = [
     "PBT",
+    "Advice",
     "BinaryTournament",
     "Callback",
     "Choice",
@@ -99,6 +102,7 @@ __all__ = [
     "Uniform",
     "Vectorised",
     "WinningSchedule",
+    "advise",
     "compare",
     "replay",
     "resume",

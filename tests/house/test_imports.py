@@ -24,7 +24,7 @@ EXPLICIT_RANDOMNESS = {"Generator", "SeedSequence", "PCG64", "BitGenerator", "de
 HEAVY = ["sqlalchemy", "scipy", "matplotlib", "torch", "jax", "ray", "rich", "typer", "pydantic", "sklearn", "optuna"]
 ROOT_NAMES = {
     *("tune", "resume", "replay", "Trainable", "Member", "Result", "Schedule"),
-    *("compare", "Comparison", "SequentialSearch", "SuccessiveHalving"),
+    *("advise", "Advice", "compare", "Comparison", "SequentialSearch", "SuccessiveHalving"),
     *("Fixed", "WinningSchedule", "FinalHyperparameters"),
     *("PBT", "RandomSearch", "Truncation", "TTest", "BinaryTournament", "NoExploit"),
     *("Perturb", "Resample", "Mixture", "NoExplore", "Guard"),

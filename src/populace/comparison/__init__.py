@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from populace.comparison._advice import Advice
+from populace.comparison._advise import advise
 from populace.comparison._algorithms import Algorithm, Baseline, Plan
 from populace.comparison._baselines import (
     FinalHyperparameters,
@@ -15,12 +17,14 @@ from populace.comparison._baselines import (
 from populace.comparison._compare import compare
 from populace.comparison._comparison import Comparison, Row
 from populace.comparison._outcome import Outcome
+from populace.comparison._pilot import Pilot
 from populace.comparison._statistics import Paired
 
 if TYPE_CHECKING:
     from populace.comparison._settings import CompareSettings, read_comparison
 
 __all__ = [
+    "Advice",
     "Algorithm",
     "Baseline",
     "CompareSettings",
@@ -29,11 +33,13 @@ __all__ = [
     "Fixed",
     "Outcome",
     "Paired",
+    "Pilot",
     "Plan",
     "Row",
     "SequentialSearch",
     "SuccessiveHalving",
     "WinningSchedule",
+    "advise",
     "compare",
     "read_comparison",
 ]

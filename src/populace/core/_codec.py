@@ -11,7 +11,7 @@ from enum import Enum
 from populace._errors import StoreError
 from populace.core._guard import Guard
 from populace.core._policy import PBT, Policy
-from populace.core.baselines import Attempts, Follow
+from populace.core.baselines import Attempts, Follow, Rally
 from populace.core.exploit import BinaryTournament, NoExploit, Truncation, TTest
 from populace.core.explore import FunctionExplore, Mixture, NoExplore, Perturb, Resample
 
@@ -19,7 +19,7 @@ _KINDS: Mapping[str, type[object]] = {
     kind.__name__: kind
     for kind in (
         *(PBT, Guard, Truncation, TTest, BinaryTournament, NoExploit, Perturb, Resample, Mixture, NoExplore),
-        *(Attempts, Follow),
+        *(Attempts, Follow, Rally),
     )
 }
 
