@@ -21,7 +21,7 @@ from populace.comparison._pilot import Pilot
 from populace.comparison._statistics import Paired
 
 if TYPE_CHECKING:
-    from populace.comparison._settings import CompareSettings, read_comparison
+    from populace.comparison._settings import CompareSettings, PilotSettings, read_comparison, read_pilot
 
 __all__ = [
     "Advice",
@@ -34,6 +34,7 @@ __all__ = [
     "Outcome",
     "Paired",
     "Pilot",
+    "PilotSettings",
     "Plan",
     "Row",
     "SequentialSearch",
@@ -42,11 +43,17 @@ __all__ = [
     "advise",
     "compare",
     "read_comparison",
+    "read_pilot",
 ]
 
 
 def __getattr__(name: str) -> object:
-    if name in ("CompareSettings", "read_comparison"):  # only the command line needs pydantic
+    if name in (
+        "CompareSettings",
+        "PilotSettings",
+        "read_comparison",
+        "read_pilot",
+    ):  # only the command line needs pydantic
         from populace.comparison import _settings
 
         return getattr(_settings, name)

@@ -9,8 +9,8 @@ The rules, and what they rest on:
   run leaves too few.
 * Few members have little to choose from: ten or fewer have a high variance, 20 to 40 gain steadily (the ablation of
   Jaderberg et al. 2017).
-* Where the same settings stay the best from scratch and from trained weights, a constant suffices, and random or
-  sequential search finds it without PBT's risks.
+* Where no other setting does better on the weights that the best constant setting has trained, a constant suffices, and
+  random or sequential search finds it without PBT's risks; where one clearly does, the best settings move.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from populace.space import Constant, Space
 
 CLEAR = 2 * math.sqrt(2)
 _FEWEST_READY, _MOST_READY = 10, 33
-_STAYS, _MOVES = 0.6, 0.2
+_STAYS, _MOVES = 1.5, 3.5  # times the noise: less than a lucky maximum of several, more than one
+_LONG = 0.4  # of the run: from where a pilot can tell that the best settings stay
 _MOST_DIVERGED = 1 / 3
 
 
@@ -59,14 +60,14 @@ class Advice:
         """Returns it as lines: numbers first, then the recommendation, then the reasons."""
         pilot = self.pilot
         rows = [
-            ("pilot", f"{pilot.members} members x {2 * pilot.half} steps = {pilot.member_steps} member-steps"),
+            ("pilot", f"{pilot.members} members x {pilot.steps} steps = {pilot.member_steps} member-steps"),
             ("noise of a score", _size(pilot.noise)),
-            ("progress in one interval", f"{_size(pilot.progress)} ({pilot.interval} steps, the median member)"),
+            ("progress in one interval", f"{_size(pilot.progress)} ({_steps(pilot.interval)}, the median member)"),
             *(
-                (f"members differ after {steps} steps", f"{size:.4g}{_times(size, pilot.noise)}")
+                (f"members differ after {_steps(steps)}", f"{size:.4g}{_times(size, pilot.noise)}")
                 for steps, size in pilot.differences.items()
             ),
-            ("rank correlation of settings", f"{_size(pilot.correlation)} ({pilot.num_ranked} members)"),
+            ("gain of a change", _gained(pilot)),
             ("diverged", f"{pilot.num_diverged} of {pilot.members} members"),
         ]
         width = max(len(name) for name, _ in rows)
@@ -93,14 +94,14 @@ def advise_on(pilot: Pilot, *, space: Space, steps: int, metric: str | None, mod
     reasons: list[str] = []
     interval, is_clear = _interval(pilot, steps, reasons)
     population = _population(space, reasons)
-    strategy = _strategy(pilot, is_clear, reasons)
+    strategy = _strategy(pilot, steps, is_clear, reasons)
     if pilot.num_diverged > _MOST_DIVERGED * pilot.members:
         reasons.append(
             f"{pilot.num_diverged} of {pilot.members} settings diverged: narrow the space (often the upper bound of a "
             "learning rate), or much of every population is lost at its start"
         )
     reasons.append(
-        f"the pilot saw the first {2 * pilot.half} of {steps} steps; later progress is slower, so when in doubt take a "
+        f"the pilot saw the first {pilot.steps} of {steps} steps; later progress is slower, so when in doubt take a "
         "longer interval, and check on your task with `populace compare`"
     )
     return Advice(
@@ -128,15 +129,15 @@ def _interval(pilot: Pilot, steps: int, reasons: list[str]) -> tuple[int, bool]:
         # Differences grow about in proportion while settings pull apart.
         after, size = list(pilot.differences.items())[-1]
         clear = math.ceil(after * needed / size) if size > 0 else steps
-        told = f"members with equal weights still differ by only {size / pilot.noise:.1f} times the noise after {after}"
+        told = f"members with equal weights still differ by only {size / pilot.noise:.1f} times the noise after {_steps(after)}"
     else:
         size = pilot.differences[clear]
-        told = f"members with equal weights differ by {size / pilot.noise:.1f} times the noise after {clear} steps"
+        told = f"members with equal weights differ by {size / pilot.noise:.1f} times the noise after {_steps(clear)}"
     interval = min(max(clear, shortest), longest)
     ready = steps // interval
     if clear > longest:
         reasons.append(
-            f"interval {interval}: {told} ({CLEAR:.1f} are clear), which would ask for about {clear} steps; longer "
+            f"interval {interval}: {told} ({CLEAR:.1f} are clear), which would ask for about {_steps(clear)}; longer "
             f"than a tenth of the run leaves too few copies. Lower the noise: score on more data or episodes"
         )
     elif clear < shortest:
@@ -156,28 +157,46 @@ def _population(space: Space, reasons: list[str]) -> int:
     return population
 
 
-def _strategy(pilot: Pilot, is_clear: bool, reasons: list[str]) -> str:
+def _strategy(pilot: Pilot, steps: int, is_clear: bool, reasons: list[str]) -> str:
+    if pilot.gain is None or not pilot.noise:
+        reasons.append("PBT(): whether the best settings move could not be told; compare it with random search")
+        return "PBT()"
+    ratio = pilot.gain / pilot.noise
+    told = (
+        f"on the weights that the best constant setting had trained for {pilot.rally} steps, another setting does "
+        f"{'better' if ratio > 0 else 'no better'} ({ratio:+.1f} times the noise after {_steps(pilot.window)})"
+    )
+    if ratio >= _MOVES:
+        reasons.append(f"PBT(): {told}: the best settings move while training goes on, which is what PBT is for")
+        return "PBT()"
     if not is_clear:
         reasons.append(
             "RandomSearch(): scores differ by too little for their noise, so that copying would select on luck; PBT() "
             "guards against that, but has then little to win"
         )
         return "RandomSearch()"
-    if pilot.correlation is None:
-        reasons.append("PBT(): whether the best settings move could not be told from so few members that trained")
-        return "PBT()"
-    rho = f"rank correlation {pilot.correlation:+.2f} between settings from scratch and from equal trained weights"
-    if pilot.correlation >= _STAYS:
+    if ratio <= _STAYS and pilot.rally >= _LONG * steps:
         reasons.append(
-            f"SequentialSearch() or RandomSearch(): {rho}: the same settings stay the best, so a good constant may "
-            "suffice; sequential search if you can wait, random search if you can train side by side"
+            f"SequentialSearch() or RandomSearch(): {told}: a good constant may suffice; sequential search if you can "
+            "wait, random search if you can train side by side"
         )
         return "SequentialSearch()"
-    if pilot.correlation <= _MOVES:
-        reasons.append(f"PBT(): {rho}: the best settings change while training goes on, which is what PBT is for")
+    if ratio <= _STAYS:
+        reasons.append(
+            f"PBT(): {told}; but {pilot.rally} of {steps} steps are too few to tell that a constant suffices: a pilot "
+            "with until=0.5 can"
+        )
     else:
-        reasons.append(f"PBT(): {rho}: not clear whether the best settings move; compare it with random search")
+        reasons.append(f"PBT(): {told}: not clear whether the best settings move; compare it with random search")
     return "PBT()"
+
+
+def _gained(pilot: Pilot) -> str:
+    if pilot.gain is None:
+        return "not told"
+    return (
+        f"{pilot.gain:+.4g}{_times(pilot.gain, pilot.noise)} over the best constant setting, in {_steps(pilot.window)}"
+    )
 
 
 def _size(value: float | None) -> str:
@@ -186,3 +205,7 @@ def _size(value: float | None) -> str:
 
 def _times(size: float, noise: float | None) -> str:
     return f" = {size / noise:.1f} x noise" if noise else ""
+
+
+def _steps(number: int) -> str:
+    return f"{number} step{'s' * (number != 1)}"

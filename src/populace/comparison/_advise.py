@@ -27,7 +27,8 @@ def advise(
     steps: int,
     members: int = 8,
     interval: int | None = None,
-    intervals: int = 8,
+    intervals: int = 4,
+    until: float = 0.5,
     metric: str | None = None,
     mode: str = "max",
     seed: int = 0,
@@ -39,7 +40,7 @@ def advise(
 ) -> Advice:
     """Trains a short pilot and recommends an interval, a population and a strategy, with the numbers behind them.
 
-    The pilot costs `members` x `intervals` x `interval` member-steps and is an ordinary run.
+    The pilot is an ordinary run of `members` that goes a little beyond `until` of the planned steps.
 
     Args:
         trainable: A function of a `Member`, or a `Trainable`.
@@ -47,7 +48,9 @@ def advise(
         steps: Steps per member of the run that is planned.
         members: Members of the pilot, at least 4.
         interval: Steps of one of its intervals; None: a fiftieth of `steps`.
-        intervals: Its intervals, an even number, at least 4. Half of them start from scratch, half from equal weights.
+        intervals: Intervals that they train after they all have the same weights.
+        until: Share of `steps` after which all members take the best one's weights. Later tells more and costs more:
+            whether a constant suffices cannot be seen at a run's beginning.
         metric: The name of the reported metric that is the score.
         mode: "max" or "min".
         seed: Root of all randomness.
@@ -66,24 +69,23 @@ def advise(
         raise UsageError(f"`mode` must be 'max' or 'min', but got {mode!r}")
     check_whole("steps", steps, 1, "it is the steps per member of the planned run")
     check_whole("members", members, 4, "fewer cannot be ranked")
-    check_whole("intervals", intervals, 4, "half of them start from scratch, half from equal weights")
-    if intervals % 2:
-        raise UsageError(
-            f"`intervals` must be even, two halves of equal length, but got {intervals}: take {intervals + 1}"
-        )
+    check_whole("intervals", intervals, 2, "differences are watched as they grow")
+    if type(until) not in (int, float) or not 0 < until <= 1:
+        raise UsageError(f"`0 < until <= 1` must hold, but got {until!r}: it is a share of the steps, 0.5 is usual")
     length = max(1, steps // _SHARE) if interval is None else interval
     check_whole("interval", length, 1, "it is the steps between two ready points")
     label = getattr(trainable, "__name__", type(trainable).__name__)
     name = fresh_name(f"pilot-{label}", directory, datetime.now()) if name is None else name
     folder = run_directory(directory, name)
-    half = length * intervals // 2
+    window = length * intervals
+    rally = max(window, round(until * steps / length) * length)
     spec = RunSpec(
         name=name,
         space=Space.of(space),
-        policy=Rally(step=half),
+        policy=Rally(step=rally),
         seed=seed,
         population=members,
-        steps=2 * half,
+        steps=rally + window,
         interval=length,
         evaluate_every=max(1, length // 2),
         metric=metric,
@@ -95,4 +97,4 @@ def advise(
         code=code_of(trainable),
     )
     result = train_run(folder, spec, trainable, executor)
-    return advise_on(measure_pilot(result, half), space=spec.space, steps=steps, metric=metric, mode=spec.mode)
+    return advise_on(measure_pilot(result, window, rally), space=spec.space, steps=steps, metric=metric, mode=spec.mode)

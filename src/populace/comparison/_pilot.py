@@ -1,14 +1,17 @@
-"""A pilot: a few members, a few intervals, and what they tell of a task before a long run is paid for.
+"""A pilot: a few members, and what they tell of a task before a long run is paid for.
 
-Half of the pilot is random search. Then everybody takes the best member's weights and keeps its own hyperparameters
-(`Rally`), so that what members do in the second half differs by their hyperparameters alone.
+A pilot is random search up to the rally: there everybody takes the best member's weights and keeps its own
+hyperparameters (`Rally`), so that what members do in the window after it differs by their hyperparameters alone.
 
 * Noise of a score: the pooled second differences of successive evaluations, which a smooth learning curve leaves near
   zero: sigma^2 = median((s[j] - 2 s[j+1] + s[j+2])^2) / (6 x 0.455), 0.455 being the median of a chi-square variable
   with one degree of freedom. Scores that are smoothed already make it too small.
 * Difference: the median distance of two members' scores, so many steps after they had the same weights.
-* Rank correlation (Spearman 1904) between members' scores at the end of the first half, from scratch, and of the
-  second, from equal weights: near one where the same settings stay the best, lower where the best ones move.
+* Gain of a change: how much better the best other setting does in the window than the setting that had trained those
+  weights, the best constant one. Where the best settings stay there is none, where they move there is.
+
+Noise and differences are those of the better half of the members: a setting that cannot learn at all is told from the
+others in no time, and says nothing about how long an interval must be.
 """
 
 from __future__ import annotations
@@ -20,9 +23,8 @@ from itertools import combinations, pairwise
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from populace.core import Mode, Segment
+from populace.core import Segment
 from populace.run import Result
 
 _CHI_SQUARE_MEDIAN = 0.455
@@ -32,71 +34,83 @@ _FEWEST_DIFFERENCES = 6
 @final
 @dataclass(frozen=True, kw_only=True)
 class Pilot:
-    """What a pilot has measured; scores are on the user's scale, differences are sizes."""
+    """What a pilot has measured. Gains are positive where scores get better; the rest are sizes."""
 
     members: int
     """Members that trained."""
     interval: int
     """Steps of one interval."""
-    half: int
-    """Steps of each half."""
+    rally: int
+    """Steps before everybody took the best member's weights."""
+    window: int
+    """Steps after it."""
     num_diverged: int
-    """Members without a finite score at the end of the first half."""
+    """Members without a finite score at the end of the first interval."""
     noise: float | None
     """Standard deviation of a score's noise; None where there were too few evaluations."""
     progress: float | None
-    """Median gain of a member in one interval of the second half; negative where scores got worse."""
+    """Median gain of a member in one interval after the rally."""
     differences: Mapping[int, float]
     """By steps since the weights were equal: the median distance of two members' scores."""
-    correlation: float | None
-    """Rank correlation of the settings' scores from scratch and from equal weights; None where it cannot be told."""
-    num_ranked: int
-    """Members in that correlation."""
+    gain: float | None
+    """What the best change of hyperparameters gained in the window over going on with the best constant setting."""
+
+    @property
+    def steps(self) -> int:
+        """Steps that each member trained."""
+        return self.rally + self.window
 
     @property
     def member_steps(self) -> int:
         """What it cost."""
-        return self.members * 2 * self.half
+        return self.members * self.steps
 
 
-def measure_pilot(result: Result, half: int) -> Pilot:
+def measure_pilot(result: Result, window: int, rally: int) -> Pilot:
     """Returns what a finished pilot tells.
 
     Args:
-        result: A run under `Rally(step=half)`.
-        half: Steps of each half.
+        result: A run under `Rally(step=rally)`.
+        window: Steps after the rally.
+        rally: Steps before everybody took the best member's weights.
     """
     mode, interval = result.spec.mode, result.spec.interval
-    first = {s.member: s for s in result.segments if s.member_end == half}
-    second = [s for s in result.segments if s.member_start >= half and s.ended is not None]
-    by_member = {m: [s for s in result.segments if s.member == m] for m in range(result.spec.population)}
-    last = {s.member: s for s in second if s.member_end == 2 * half}
-    ends = {m: (first[m].score, last[m].score) for m in first if m in last}
-    ranked = [(a, b) for a, b in ends.values() if a is not None and b is not None]
+    ended = [s for s in result.segments if s.ended is not None]
+    scores = {
+        (s.member, s.member_end): mode.orient(s.score) for s in ended if s.score is not None and s.member_end > rally
+    }
+    last = {member: score for (member, step), score in scores.items() if step == rally + window}
+    better = sorted(last, key=lambda member: -last[member])[: max(2, (len(last) + 1) // 2)]
     differences = {}
-    for steps in range(interval, half + 1, interval):
-        scores = [s.score for s in second if s.member_end == half + steps and s.score is not None]
-        apart = [abs(a - b) for a, b in combinations(scores, 2)]
+    for steps in range(interval, window + 1, interval):
+        held = [scores[member, rally + steps] for member in better if (member, rally + steps) in scores]
+        apart = [abs(a - b) for a, b in combinations(held, 2)]
         if apart:
             differences[steps] = float(np.median(apart))
+    # Whoever copied nobody at the rally had the best weights, so its setting is the best constant one.
+    stayed = next((s.member for s in ended if s.member_start == rally and s.donor is None and s.member in last), None)
+    others = [score for member, score in last.items() if member != stayed]
+    stages = [(rally // 2, rally), (rally, rally + window)]
     return Pilot(
         members=result.spec.population,
         interval=interval,
-        half=half,
-        num_diverged=sum(segment.score is None for segment in first.values()),
-        noise=_noise([*_chains(by_member, 0, half), *_chains(by_member, half, 2 * half)]),
-        progress=_progress(second, mode, half),
+        rally=rally,
+        window=window,
+        num_diverged=sum(s.score is None for s in ended if s.member_end == interval),
+        noise=_noise([_evaluations(ended, member, *stage) for member in better for stage in stages]),
+        progress=_progress(scores),
         differences=differences,
-        correlation=_spearman([a for a, _ in ranked], [b for _, b in ranked]),
-        num_ranked=len(ranked),
+        gain=None if stayed is None or not others else max(others) - last[stayed],
     )
 
 
-def _chains(by_member: Mapping[int, Sequence[Segment]], after: int, until: int) -> list[list[float]]:
-    """Returns each member's evaluations in a stretch of its own steps, in order."""
+def _evaluations(segments: Sequence[Segment], member: int, after: int, until: int) -> list[float]:
+    """Returns a member's evaluations in a stretch of its own steps, in order."""
     return [
-        [e.score for s in life if after <= s.member_start and s.member_end <= until for e in s.evaluations]
-        for life in by_member.values()
+        evaluation.score
+        for s in segments
+        if s.member == member and after <= s.member_start and s.member_end <= until
+        for evaluation in s.evaluations
     ]
 
 
@@ -112,26 +126,9 @@ def _noise(chains: Sequence[Sequence[float]]) -> float | None:
     return math.sqrt(float(np.median(found)) / (6 * _CHI_SQUARE_MEDIAN))
 
 
-def _progress(second: Sequence[Segment], mode: Mode, half: int) -> float | None:
-    gains = []
-    for member in {s.member for s in second}:
-        scores = [mode.orient(s.score) for s in second if s.member == member and s.score is not None]
-        gains += [b - a for a, b in pairwise(scores)]
+def _progress(scores: Mapping[tuple[int, int], float]) -> float | None:
+    lives: dict[int, list[float]] = {}
+    for (member, _), score in sorted(scores.items()):
+        lives.setdefault(member, []).append(score)
+    gains = [after - before for life in lives.values() for before, after in pairwise(life)]
     return float(np.median(gains)) if gains else None
-
-
-def _spearman(one: Sequence[float], other: Sequence[float]) -> float | None:
-    if len(one) < 4:
-        return None
-    mine, theirs = _ranks(one), _ranks(other)
-    if np.ptp(mine) == 0 or np.ptp(theirs) == 0:
-        return None
-    return float(np.corrcoef(mine, theirs)[0, 1])
-
-
-def _ranks(values: Sequence[float]) -> NDArray[np.float64]:
-    """Returns the ranks, ties at their mean."""
-    held = np.asarray(values, dtype=np.float64)
-    below = (held[:, None] > held[None, :]).sum(axis=1)
-    equal = (held[:, None] == held[None, :]).sum(axis=1)
-    return np.asarray(below + (equal - 1) / 2, dtype=np.float64)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, final
@@ -129,7 +129,9 @@ def read_settings(file: Path | None, overrides: Mapping[str, object]) -> RunSett
     return read_model(RunSettings, file, overrides)
 
 
-def read_model(model: type[M], file: Path | None, overrides: Mapping[str, object]) -> M:
+def read_model(
+    model: type[M], file: Path | None, overrides: Mapping[str, object], *, let_be: Collection[str] = ()
+) -> M:
     """Returns the settings of a file, with those given elsewhere in their place.
 
     A table is merged key by key, unless the one given names its own `kind`.
@@ -138,11 +140,12 @@ def read_model(model: type[M], file: Path | None, overrides: Mapping[str, object
         model: What settings there are.
         file: A TOML file; None is an empty one.
         overrides: What wins over the file, by the same keys; None values count as not given.
+        let_be: Keys of the file that are read over.
 
     Raises:
         UsageError: The file cannot be read, or a key or value is not one that settings take.
     """
-    held: dict[str, object] = {} if file is None else _read(file)
+    held = {} if file is None else {name: value for name, value in _read(file).items() if name not in let_be}
     for name, value in overrides.items():
         before = held.get(name)
         if value is None:
