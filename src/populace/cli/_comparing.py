@@ -51,7 +51,7 @@ def advise(
 ) -> None:
     """Trains a pilot and says what it recommends."""
     arguments = read_pilot(config, {**given, "space": dimensions_given(space) or None})
-    chosen = {name: value for name, value in pilot.items() if value is not None}
+    chosen: dict[str, Any] = {name: value for name, value in pilot.items() if value is not None}
     made = None if executor is None else ExecutorSettings.model_validate(executor).make()
     advice = advise_on(cast("Any", load_entry(code)), **arguments, **chosen, executor=made)
     if as_json:

@@ -47,13 +47,11 @@ __all__ = [
 ]
 
 
+_SETTINGS = ("CompareSettings", "PilotSettings", "read_comparison", "read_pilot")
+
+
 def __getattr__(name: str) -> object:
-    if name in (
-        "CompareSettings",
-        "PilotSettings",
-        "read_comparison",
-        "read_pilot",
-    ):  # only the command line needs pydantic
+    if name in _SETTINGS:  # only the command line needs pydantic
         from populace.comparison import _settings
 
         return getattr(_settings, name)

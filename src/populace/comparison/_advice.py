@@ -129,7 +129,10 @@ def _interval(pilot: Pilot, steps: int, reasons: list[str]) -> tuple[int, bool]:
         # Differences grow about in proportion while settings pull apart.
         after, size = list(pilot.differences.items())[-1]
         clear = math.ceil(after * needed / size) if size > 0 else steps
-        told = f"members with equal weights still differ by only {size / pilot.noise:.1f} times the noise after {_steps(after)}"
+        told = (
+            f"members with equal weights still differ by only {size / pilot.noise:.1f} times the noise after "
+            f"{_steps(after)}"
+        )
     else:
         size = pilot.differences[clear]
         told = f"members with equal weights differ by {size / pilot.noise:.1f} times the noise after {_steps(clear)}"
