@@ -103,6 +103,9 @@ def compare(
         raise UsageError(f"`mode` must be 'max' or 'min', but got {mode!r}")
     if not isinstance(directory, str | os.PathLike) or not os.fspath(directory):
         raise UsageError(f"`directory` must be the path of a folder, but got {directory!r}: '.' is this one")
+    for flag, value in (("synchronous", synchronous), ("allow_pickle", allow_pickle)):
+        if not isinstance(value, bool):
+            raise UsageError(f"`{flag}` must be True or False, but got {value!r}")
     loop_of(trainable)
     measure = test_of(trainable, test)
     terms = Terms(
@@ -214,10 +217,10 @@ def _held(folder: Path, asked: Mapping[str, object]) -> dict[str, object]:
         RunExists: A comparison is there that differs in more.
     """
     path = folder / SETTINGS
+    if not os.path.isfile(path):  # unlike Path's, it takes a name that no file system takes
+        return {}
     try:
         held: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
     except ValueError as error:
         raise RunExists(f"{path} holds no comparison's settings: choose another name") from error
     asked_plain = json.loads(json.dumps(asked))
