@@ -6,7 +6,7 @@ import populace
 from populace.core.explore import Mixture
 from populace.demos import DIGITS_SPACE, Digits
 
-steps = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+steps = int(sys.argv[1]) if __name__ == "__main__" and len(sys.argv) > 1 else 60
 policy = populace.PBT(exploit=populace.Truncation(0.25), explore=Mixture(resample=0.1, factors=(0.8, 1.25)))
 result = populace.tune(
     Digits(),

@@ -12,6 +12,17 @@ from typing import TYPE_CHECKING
 from populace._errors import PopulaceError
 
 if TYPE_CHECKING:
+    from populace.comparison import (
+        Advice,
+        Comparison,
+        FinalHyperparameters,
+        Fixed,
+        SequentialSearch,
+        SuccessiveHalving,
+        WinningSchedule,
+        advise,
+        compare,
+    )
     from populace.core import MFPBT, PBT, Guard, Oversampled, RandomSearch, Schedule
     from populace.core.exploit import (
         Backtrack,
@@ -43,6 +54,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 
 _HOMES = {
+    "comparison": (
+        *("advise", "Advice", "compare", "Comparison", "SequentialSearch", "SuccessiveHalving"),
+        *("Fixed", "WinningSchedule", "FinalHyperparameters"),
+    ),
     "run": ("tune", "resume", "replay", "Result", "Callback"),
     "worker": ("Trainable", "Member"),
     "core": ("PBT", "MFPBT", "Oversampled", "RandomSearch", "Guard", "Schedule"),
@@ -67,12 +82,16 @@ __all__ = [
     "MFPBT",
     "PB2",
     "PBT",
+    "Advice",
     "Backtrack",
     "BinaryTournament",
     "Callback",
     "Choice",
+    "Comparison",
     "Complement",
     "Constant",
+    "FinalHyperparameters",
+    "Fixed",
     "Guard",
     "Inline",
     "IntUniform",
@@ -94,15 +113,20 @@ __all__ = [
     "Resample",
     "Result",
     "Schedule",
+    "SequentialSearch",
     "Space",
     "Speeds",
     "Strides",
+    "SuccessiveHalving",
     "TTest",
     "Trainable",
     "Truncation",
     "TrustRegion",
     "Uniform",
     "Vectorised",
+    "WinningSchedule",
+    "advise",
+    "compare",
     "replay",
     "resume",
     "tune",

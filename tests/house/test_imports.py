@@ -18,11 +18,14 @@ FORBIDDEN_IN_PURE_ROOMS = {
 EXCEPTIONS = {
     "src/populace/space/_key.py": {"jax"},
     "src/populace/core/exploit/_ttest.py": {"scipy"},
+    "src/populace/core/baselines/_optuna.py": {"optuna"},
 }
 EXPLICIT_RANDOMNESS = {"Generator", "SeedSequence", "PCG64", "BitGenerator", "default_rng"}
-HEAVY = ["sqlalchemy", "scipy", "matplotlib", "torch", "jax", "ray", "rich", "typer", "pydantic", "sklearn"]
+HEAVY = ["sqlalchemy", "scipy", "matplotlib", "torch", "jax", "ray", "rich", "typer", "pydantic", "sklearn", "optuna"]
 ROOT_NAMES = {
     *("tune", "resume", "replay", "Trainable", "Member", "Result", "Schedule"),
+    *("advise", "Advice", "compare", "Comparison", "SequentialSearch", "SuccessiveHalving"),
+    *("Fixed", "WinningSchedule", "FinalHyperparameters"),
     *("PBT", "MFPBT", "Oversampled", "RandomSearch", "Guard"),
     *("Truncation", "TTest", "BinaryTournament", "NoExploit", "Backtrack", "MultiFrequency", "Speeds"),
     *("Perturb", "Resample", "Mixture", "NoExplore", "Strides", "PB2", "TrustRegion", "Pairwise"),

@@ -162,6 +162,107 @@ def resume(
     _lazy.training.resume(run, limits, executor, code=code, force=force, directory=directory)
 
 
+@app.command()
+def compare(
+    code: Annotated[str, typer.Argument(metavar="FILE:NAME", help="The training code, as in train.py:train.")],
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Settings in TOML; options win over it.", show_default=False)
+    ] = None,
+    population: o.PopulationOption = None,
+    steps: o.StepsOption = None,
+    interval: Annotated[int | None, typer.Option(help="Steps between two ready points.", show_default=False)] = None,
+    seeds: Annotated[int | None, typer.Option(help="How many seeds (default: 8).", show_default=False)] = None,
+    algorithm: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=KIND|TOML",
+            help="An algorithm, as in PBT=PBT or 'TPE={kind=\"SequentialSearch\"}'; the first is judged. Repeatable.",
+        ),
+    ] = None,
+    space: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=TOML", help="A dimension, as for `run`. Repeatable."),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="The reported metric that is the score.", show_default=False)
+    ] = None,
+    mode: Annotated[
+        str | None, typer.Option(metavar="max|min", help="Which score is better.", show_default=False)
+    ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE:NAME",
+            help="What measures a selected state on data that selected nothing; left out: the code's own `test`.",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Runs trained at a time; left out: one per core.", show_default=False)
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The comparison's name; one that exists goes on.", show_default=False)
+    ] = None,
+    directory: Annotated[
+        str | None, typer.Option("--directory", "-d", help="Where its folder lies (default: runs).", show_default=False)
+    ] = None,
+    json: o.JsonOption = False,
+) -> None:
+    """Compare algorithms on a task at equal cost, seed by seed, and write a report."""
+    given = {
+        **{"population": population, "steps": steps, "interval": interval, "seeds": seeds, "metric": metric},
+        **{"mode": mode, "test": test, "workers": workers, "name": name, "directory": directory},
+    }
+    _lazy.comparing.compare(code, config, given, algorithms=algorithm or [], space=space or [], as_json=json)
+
+
+@app.command()
+def advise(
+    code: Annotated[str, typer.Argument(metavar="FILE:NAME", help="The training code, as in train.py:train.")],
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="Settings in TOML, as of `run` or `compare`.", show_default=False),
+    ] = None,
+    steps: o.StepsOption = None,
+    members: Annotated[int | None, typer.Option(help="Members of the pilot (default: 8).", show_default=False)] = None,
+    interval: Annotated[
+        int | None, typer.Option(help="Steps of its intervals; left out: a fiftieth of --steps.", show_default=False)
+    ] = None,
+    intervals: Annotated[
+        int | None, typer.Option(help="Intervals from equal weights (default: 4).", show_default=False)
+    ] = None,
+    until: Annotated[
+        float | None,
+        typer.Option(help="Share of --steps after which all take the best weights (default: 0.5).", show_default=False),
+    ] = None,
+    space: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=TOML", help="A dimension, as for `run`. Repeatable."),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="The reported metric that is the score.", show_default=False)
+    ] = None,
+    mode: Annotated[
+        str | None, typer.Option(metavar="max|min", help="Which score is better.", show_default=False)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Root of all randomness.", show_default=False)] = None,
+    workers: o.WorkersOption = None,
+    inline: o.InlineOption = False,
+    name: Annotated[
+        str | None, typer.Option(help="The pilot's name; one that exists goes on.", show_default=False)
+    ] = None,
+    directory: Annotated[
+        str | None, typer.Option("--directory", "-d", help="Where its folder lies (default: runs).", show_default=False)
+    ] = None,
+    json: o.JsonOption = False,
+) -> None:
+    """Train a short pilot and recommend an interval, a population and a strategy, with the numbers behind them."""
+    given = {"steps": steps, "metric": metric, "mode": mode, "seed": seed, "name": name, "directory": directory}
+    pilot = {"members": members, "interval": interval, "intervals": intervals, "until": until}
+    executor = _lazy.training.executor_table(workers, None, None, inline=inline)
+    _lazy.comparing.advise(code, config, given, pilot, space=space or [], executor=executor, as_json=json)
+
+
 @app.command("ls")
 def list_runs(directory: o.DirectoryOption = "runs", json: o.JsonOption = False) -> None:
     """List the runs, the newest last."""

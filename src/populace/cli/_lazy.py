@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from populace.cli import _care as care
+    from populace.cli import _comparing as comparing
     from populace.cli import _doctor as doctor
     from populace.cli import _figures as figures
     from populace.cli import _reading as reading
     from populace.cli import _training as training
     from populace.cli import _views as views
 
-__all__ = ["care", "doctor", "figures", "reading", "training", "views"]
+__all__ = ["care", "comparing", "doctor", "figures", "reading", "training", "views"]
 
 
 def __getattr__(name: str) -> object:

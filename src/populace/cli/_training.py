@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +10,7 @@ from populace import Callback, Result, tune
 from populace import replay as replay_schedule
 from populace import resume as resume_run
 from populace._errors import ReplayMismatch, UsageError
+from populace.cli._given import dimensions_given, kind_given
 from populace.cli._output import assigned, text, write, write_pairs
 from populace.cli._runs import folder_of
 from populace.demos import run_demo
@@ -33,12 +33,12 @@ def run(
     code: str, config: Path | None, given: Mapping[str, object], *, space: Sequence[str], policy: str | None
 ) -> None:
     """Trains a population and says what came of it."""
-    dimensions: dict[str, object] = {}
-    for name, dimension in map(_dimension, space):
-        if name in dimensions:
-            raise UsageError(f"--space names a dimension once, but got {name!r} twice: leave one out")
-        dimensions[name] = dimension
-    overrides = {**given, "space": dimensions or None, "policy": None if policy is None else _policy(policy)}
+    dimensions = dimensions_given(space)
+    overrides = {
+        **given,
+        "space": dimensions or None,
+        "policy": None if policy is None else kind_given("--policy", policy),
+    }
     settings = read_settings(config, overrides)
     arguments = arguments_of(settings)
     callbacks = [_callback(entry) for entry in settings.callbacks]
@@ -113,27 +113,6 @@ def _tell(result: Result) -> None:
             "look further": f"populace show {result.directory}, or schedule, lineage, plot",
         }
     )
-
-
-def _dimension(entry: str) -> tuple[str, object]:
-    name, found, value = entry.partition("=")
-    if not found or not name.strip():
-        raise UsageError(f"--space takes NAME=TOML, as in 'lr=[1e-5, 0.1]', but got {entry!r}")
-    return name.strip(), _toml(f"--space {name.strip()}", value)
-
-
-def _policy(entry: str) -> object:
-    return entry if entry.replace(".", "").isidentifier() else _toml("--policy", entry)
-
-
-def _toml(option: str, value: str) -> object:
-    try:
-        held = tomllib.loads(f"value = {value}")
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f'{option}: {value!r} is not TOML ({error}): quote texts, as in {{kind="PBT"}}') from error
-    if len(held) > 1:
-        raise UsageError(f"{option} takes one value, but {value!r} holds {len(held)}: give each its own {option}")
-    return held["value"]
 
 
 def _callback(entry: str) -> Callback:

@@ -12,6 +12,7 @@ from populace._errors import StoreError
 from populace.core._guard import Guard
 from populace.core._oversampled import Oversampled
 from populace.core._policy import PBT, Policy
+from populace.core.baselines import Attempts, Follow, Rally
 from populace.core.exploit import (
     Backtrack,
     BinaryTournament,
@@ -39,6 +40,7 @@ _KINDS: Mapping[str, type[object]] = {
         *(PBT, Oversampled, Guard),
         *(Truncation, TTest, BinaryTournament, NoExploit, MultiFrequency, Speeds, Backtrack),
         *(Perturb, Resample, Mixture, NoExplore, Strides, PB2, TrustRegion, Pairwise),
+        *(Attempts, Follow, Rally),
     )
 }
 

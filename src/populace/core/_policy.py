@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeVar, final
+from typing import ClassVar, TypeVar, final
 
 from populace._errors import UsageError
 from populace.core._decision import Continue, Decision, Exploit, Retire, Start, Wait
@@ -63,6 +63,9 @@ class Compare(Enum):
 
 class Policy(ABC):
     """Decides for one member from one snapshot. Pure: the same arguments give the same decision, anywhere."""
+
+    needs_log: ClassVar[bool] = False
+    """Whether it looks at all segments up to each member's newest, not at ancestries alone."""
 
     @abstractmethod
     def decide(self, population: Population, segment: Segment, key: Key) -> Decision:

@@ -117,9 +117,9 @@ class RunSpec:
             interval=self.interval,
         )
 
-    def init_key(self, member: int) -> Key:
-        """Returns the key of a member's first weights."""
-        return Key(self.seed).fold(member, 0, "init")
+    def init_key(self, member: int, generation: int = 0) -> Key:
+        """Returns the key of the weights made at the beginning of a generation: the first, or one that begins anew."""
+        return Key(self.seed).fold(member, generation, "init")
 
     def with_limits(self, other: RunSpec) -> RunSpec:
         """Returns this specification with another's limits and place of the code."""

@@ -16,7 +16,6 @@ from typing import Any, final
 import cloudpickle
 
 from populace._errors import UsageError
-from populace.executors._executor import Job
 
 _Cached = type(functools.lru_cache(lambda: None))
 
@@ -30,8 +29,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle is unt
         return super().reducer_override(obj)
 
 
-def to_bytes(job: Job) -> bytes:
-    """Returns a job for worker processes.
+def to_bytes(job: object) -> bytes:
+    """Returns a job for other processes.
 
     Raises:
         UsageError: The user's code holds something that cannot travel.

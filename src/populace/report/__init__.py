@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from populace.report._comparison import figure_comparison
     from populace.report._lineage import figure_lineage
     from populace.report._overview import figure_overview
+    from populace.report._rivals import figure_rivals
     from populace.report._save import save_figure
     from populace.report._schedule import figure_schedule
     from populace.report._scores import figure_scores
@@ -26,6 +27,7 @@ __all__ = [
     "figure_comparison",
     "figure_lineage",
     "figure_overview",
+    "figure_rivals",
     "figure_schedule",
     "figure_scores",
     "save_figure",
@@ -35,6 +37,7 @@ _MODULES: Mapping[str, str] = {
     "figure_comparison": "_comparison",
     "figure_lineage": "_lineage",
     "figure_overview": "_overview",
+    "figure_rivals": "_rivals",
     "figure_schedule": "_schedule",
     "figure_scores": "_scores",
     "save_figure": "_save",

@@ -5,42 +5,67 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from populace.run._callbacks import Callback
-from populace.run._directory import find_run, list_runs, make_directory
-from populace.run._display import Display
-from populace.run._entry import load_entry
+from populace.run._directory import find_run, fresh_name, list_runs, make_directory, run_directory
+from populace.run._display import Display, Silence
+from populace.run._displays import choose_display
+from populace.run._entry import entry_of, load_entry, refuse_while_loading
+from populace.run._interrupt import Interrupts
 from populace.run._replay import Replayed, replay
 from populace.run._result import Best, Result
-from populace.run._tune import resume, tune
+from populace.run._tune import code_of, resume, train_run, tune
 from populace.run._verify import verify
 from populace.run._words import change_in_words, exploit_in_words, fallback_in_words
 
 if TYPE_CHECKING:
-    from populace.run._settings import ExecutorSettings, RunSettings, arguments_of, read_settings
+    from populace.run._settings import (
+        ExecutorSettings,
+        RunSettings,
+        arguments_of,
+        read_model,
+        read_policy,
+        read_settings,
+        read_space,
+    )
 
 __all__ = [
     "Best",
     "Callback",
     "Display",
     "ExecutorSettings",
+    "Interrupts",
     "Replayed",
     "Result",
     "RunSettings",
+    "Silence",
     "arguments_of",
     "change_in_words",
+    "choose_display",
+    "code_of",
+    "entry_of",
     "exploit_in_words",
     "fallback_in_words",
     "find_run",
+    "fresh_name",
     "list_runs",
     "load_entry",
     "make_directory",
+    "read_model",
+    "read_policy",
     "read_settings",
+    "read_space",
+    "refuse_while_loading",
     "replay",
     "resume",
+    "run_directory",
+    "train_run",
     "tune",
     "verify",
 ]
 
-_SETTINGS = ("ExecutorSettings", "RunSettings", "arguments_of", "read_settings")
+_SETTINGS = (
+    *("ExecutorSettings", "RunSettings", "arguments_of"),
+    *("read_model", "read_policy", "read_settings", "read_space"),
+)
 
 
 def __getattr__(name: str) -> object:

@@ -113,7 +113,7 @@ class _Replay(Life):
         self, pieces: Sequence[Piece], seed: int, metric: str | None, evaluate_every: int | None, allow_pickle: bool
     ) -> None:
         self._pieces = list(pieces)
-        self._root = pieces[0].member
+        self._root = pieces[0].member, pieces[0].generation
         self._seed = seed
         self._metric = metric
         self._evaluate_every = evaluate_every
@@ -157,7 +157,7 @@ class _Replay(Life):
 
     @property
     def init_key(self) -> Key:
-        return Key(self._seed).fold(self._root, 0, "init")
+        return Key(self._seed).fold(*self._root, "init")
 
     def checkpoint(self) -> bytes | None:
         return None

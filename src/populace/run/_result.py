@@ -95,7 +95,7 @@ class Best:
             return None
         first = self.ancestry[0]
         made = trainable.init(
-            self._result.spec.init_key(first.member), self._result.spec.space.active(first.hyperparameters)
+            self._result.spec.init_key(*first.id), self._result.spec.space.active(first.hyperparameters)
         )
         return {STATE_NAME: {STATE_NAME: made}}
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import difflib
 import inspect
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, Literal, TypeVar, cast, final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -33,6 +33,7 @@ from populace.executors import Executor, Inline, Processes
 from populace.space import Dimension, Space, dimension_from_json
 from populace.vectorised import Vectorised
 
+M = TypeVar("M", bound=BaseModel)
 _KINDS: Mapping[str, Sequence[Any]] = {
     "policy": (PBT, PBT.paper, MFPBT, RandomSearch, Oversampled),
     "exploit": (Speeds, Truncation, TTest, BinaryTournament, MultiFrequency, NoExploit, Backtrack),
@@ -133,18 +134,27 @@ class RunSettings(BaseModel):
 
 
 def read_settings(file: Path | None, overrides: Mapping[str, object]) -> RunSettings:
+    """Returns the settings of a run; see `read_model`."""
+    return read_model(RunSettings, file, overrides)
+
+
+def read_model(
+    model: type[M], file: Path | None, overrides: Mapping[str, object], *, let_be: Collection[str] = ()
+) -> M:
     """Returns the settings of a file, with those given elsewhere in their place.
 
     A table is merged key by key, unless the one given names its own `kind`.
 
     Args:
+        model: What settings there are.
         file: A TOML file; None is an empty one.
         overrides: What wins over the file, by the same keys; None values count as not given.
+        let_be: Keys of the file that are read over.
 
     Raises:
         UsageError: The file cannot be read, or a key or value is not one that settings take.
     """
-    held: dict[str, object] = {} if file is None else _read(file)
+    held = {} if file is None else {name: value for name, value in _read(file).items() if name not in let_be}
     for name, value in overrides.items():
         before = held.get(name)
         if value is None:
@@ -152,11 +162,11 @@ def read_settings(file: Path | None, overrides: Mapping[str, object]) -> RunSett
         merges = isinstance(before, dict) and isinstance(value, dict) and "kind" not in value
         held[name] = {**before, **value} if merges else value  # type: ignore[dict-item]  # both are dicts then
     try:
-        return RunSettings.model_validate(held)
+        return model.model_validate(held)
     except ValidationError as error:
         at = error.errors()[0]["loc"][0]
         source = "the command line" if file is None or overrides.get(str(at)) is not None else str(file)
-        raise UsageError(_told(error, source)) from error
+        raise UsageError(_told(error, source, model)) from error
 
 
 def arguments_of(settings: RunSettings) -> dict[str, Any]:
@@ -174,29 +184,41 @@ def arguments_of(settings: RunSettings) -> dict[str, Any]:
     plain = {name: getattr(settings, name) for name in RunSettings.model_fields if name not in tables}
     return {
         **{name: value for name, value in plain.items() if value is not None},
-        "space": Space({name: _dimension(name, value) for name, value in settings.space.items()}),
-        "policy": None if settings.policy is None else read_policy(settings.policy),
+        "space": read_space(settings.space),
+        "policy": None if settings.policy is None else cast("Policy", read_policy(settings.policy)),
         "executor": settings.executor.make(),
     }
 
 
-def read_policy(data: object) -> Policy:
-    """Returns the policy that a table or a bare name stands for.
+def read_space(dimensions: Mapping[str, object]) -> Space:
+    """Returns the space of a settings file's table.
+
+    Raises:
+        UsageError: A dimension breaks a rule.
+    """
+    return Space({name: _dimension(name, value) for name, value in dimensions.items()})
+
+
+def read_policy(data: object, where: str = "policy", others: Sequence[Any] = ()) -> object:
+    """Returns the policy that a table or a bare name stands for, or one of other kinds.
+
+    Args:
+        data: A table with a `kind`, or the bare name of one.
+        where: Where it stands, for messages.
+        others: Further classes that it may name.
 
     Raises:
         UsageError: A kind or key is unknown, or a value breaks its rule; the message says where.
     """
     table = {"kind": data} if isinstance(data, str) else data
     if not isinstance(table, Mapping):
-        raise UsageError(f"policy: it must be the name of a kind or a table with one, but got {data!r}: write 'PBT'")
-    policy = _made("policy", table)
-    assert isinstance(policy, Policy), "a kind of policy makes a policy"
-    return policy
+        raise UsageError(f"{where}: it must be the name of a kind or a table with one, but got {data!r}: write 'PBT'")
+    return _made(where, table, (*_KINDS["policy"], *others))
 
 
-def _made(where: str, table: Mapping[str, object]) -> object:
-    """Returns what a table makes; `where` ends with the name under which it stands."""
-    kinds = {kind.__qualname__: kind for kind in _KINDS[where.rpartition(".")[2]]}
+def _made(where: str, table: Mapping[str, object], known_kinds: Sequence[Any]) -> object:
+    """Returns what a table makes."""
+    kinds = {kind.__qualname__: kind for kind in known_kinds}
     if "kind" not in table:
         raise UsageError(f"{where}: a table says its `kind`, but got {table!r}: add kind = {next(iter(kinds))!r}")
     kind = table["kind"]
@@ -214,7 +236,7 @@ def _made(where: str, table: Mapping[str, object]) -> object:
         if parameter.default is parameter.empty and name not in given:
             raise UsageError(f"{where}: {kind} needs `{name}`, but got {given!r}: add it")
     arguments = {
-        name: _made(f"{where}.{name}", {"kind": value} if isinstance(value, str) else value)
+        name: _made(f"{where}.{name}", {"kind": value} if isinstance(value, str) else value, _KINDS[name])
         if name in _KINDS and isinstance(value, Mapping | str)
         else tuple(value)
         if isinstance(value, list)
@@ -263,14 +285,14 @@ _RULES = {
 """What a value must be, in the words of a file, by the kind of mistake."""
 
 
-def _told(error: ValidationError, source: str) -> str:
+def _told(error: ValidationError, source: str, top: type[BaseModel]) -> str:
     """Returns the first mistake in a line: where, what, and the nearest known key."""
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
         rule = _RULES.get(first["type"], first["msg"].removeprefix("Input should "))
         return f"{source}: {where.removesuffix('.int')} must {rule}, but got {first['input']!r}"
-    model = ExecutorSettings if first["loc"][0] == "executor" else RunSettings
+    model = ExecutorSettings if first["loc"][0] == "executor" else top
     known = model.model_fields
     near = _nearest(str(first["loc"][-1]), known) or f": the settings there are {', '.join(known)}"
     return f"{source}: there is no setting {where!r}{near}"

@@ -17,6 +17,7 @@ from populace.core import PBT, Mode, Policy, RunSpec, source_digest
 from populace.executors import Executor, Job, Processes
 from populace.run._callbacks import Callback
 from populace.run._directory import find_run, fresh_name, make_directory, run_directory
+from populace.run._display import Display
 from populace.run._displays import choose_display
 from populace.run._entry import entry_of, load_entry, refuse_while_loading
 from populace.run._result import Result
@@ -109,9 +110,9 @@ def tune(
         max_failures=max_failures,
         allow_pickle=allow_pickle,
         entry=entry_of(trainable),
-        code=_code(trainable),
+        code=code_of(trainable),
     )
-    return _train(folder, asked, trainable, executor, callbacks, force=False)
+    return train_run(folder, asked, trainable, executor, callbacks)
 
 
 def resume(
@@ -163,19 +164,31 @@ def resume(
     limits = {"steps": steps, "population": population, "max_failures": max_failures}
     changes: dict[str, Any] = {key: value for key, value in limits.items() if value is not None}
     asked = replace(held, **changes)
-    asked = replace(asked, code=_code(trainable), entry=entry_of(trainable) or held.entry)
-    return _train(folder, asked, trainable, executor, callbacks, force=force)
+    asked = replace(asked, code=code_of(trainable), entry=entry_of(trainable) or held.entry)
+    return train_run(folder, asked, trainable, executor, callbacks, force=force)
 
 
-def _train(
+def train_run(
     folder: Path,
     asked: RunSpec,
     trainable: Trainable | Loop,
     executor: Executor | None,
-    callbacks: Sequence[Callback],
+    callbacks: Sequence[Callback] = (),
     *,
-    force: bool,
+    force: bool = False,
+    display: Display | None = None,
 ) -> Result:
+    """Creates a run or goes on with it, and trains it; `tune` without its checks of what a user may write.
+
+    Args:
+        folder: The run's folder.
+        asked: What is asked.
+        trainable: The user's code.
+        executor: What places the workers; None is `Processes()`.
+        callbacks: Objects that watch the run.
+        force: Whether to go on although the code or settings differ from the run's.
+        display: What shows the run; None is chosen by where standard error goes.
+    """
     executor = Processes() if executor is None else executor
     if not isinstance(executor, Executor):
         raise UsageError(
@@ -197,7 +210,7 @@ def _train(
         spec=spec,
         trainable=trainable,
         executor=executor,
-        display=choose_display(sys.stderr),
+        display=choose_display(sys.stderr) if display is None else display,
         callbacks=callbacks,
         resume_hint=_resume_hint(folder, spec),
     )
@@ -241,5 +254,6 @@ def _seed(seed: int | None, folder: Path) -> int:
         store.close()
 
 
-def _code(trainable: object) -> str | None:
+def code_of(trainable: object) -> str | None:
+    """Returns the fingerprint of a trainable's source."""
     return source_digest(type(trainable) if isinstance(trainable, Trainable) else trainable)

@@ -173,7 +173,7 @@ class Loop:
                 self._rows.put(member, self._copied_best)
         for member, decision in decisions.items():
             if isinstance(decision, Start):
-                self._rows.begin_anew(member, decision.hyperparameters)
+                self._rows.begin_anew(SegmentId(member, self._generation_of(member)), decision.hyperparameters)
 
     def _is_of_the_past(self, decision: Decision) -> bool:
         """Whether a decision copies the best segment of the run, which its member has left behind since."""

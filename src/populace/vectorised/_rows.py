@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar, final
 
+from populace.core import SegmentId
 from populace.space import Hyperparameters
 from populace.vectorised._block import Block, Turn
 
@@ -26,14 +27,14 @@ class Rows:
     Args:
         blocks: One for each device.
         members: The members in each block, in the order of its rows.
-        first_state: Makes a member's first state from its hyperparameters.
+        first_state: Makes a member's state at the beginning of a segment without parent, from its hyperparameters.
     """
 
     def __init__(
         self,
         blocks: Sequence[Block],
         members: Sequence[Sequence[int]],
-        first_state: Callable[[int, Hyperparameters], Any],
+        first_state: Callable[[SegmentId, Hyperparameters], Any],
     ) -> None:
         self._blocks = blocks
         self._members = members
@@ -78,9 +79,9 @@ class Rows:
         block, row = self._place[member]
         self._blocks[block].put(row, state)
 
-    def begin_anew(self, member: int, hyperparameters: Hyperparameters) -> None:
-        """Gives a member its first state again."""
-        self.put(member, self._first_state(member, hyperparameters))
+    def begin_anew(self, id: SegmentId, hyperparameters: Hyperparameters) -> None:
+        """Gives a member a first state, that of the segment that begins with it."""
+        self.put(id.member, self._first_state(id, hyperparameters))
 
     def take(self, member: int) -> Any:
         """Returns a copy of a member's state."""

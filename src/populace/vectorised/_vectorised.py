@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 from populace._errors import DamagedCheckpoint, MissingExtra, UsageError
 from populace.checkpoints import CheckpointStore, needs_template, unpack
-from populace.core import RunSpec, Segment, base_of
+from populace.core import RunSpec, Segment, SegmentId, base_of
 from populace.executors import LEASE_S, Executor, Job, Outages
 from populace.store import Claim, Store
 from populace.vectorised._level import claim_level, release
@@ -107,6 +107,11 @@ class Vectorised(Executor):
                 f"Vectorised trains a populace.jax.Trainable, whose functions JAX can trace, but got {name!r}: derive "
                 "from populace.jax.Trainable, or use executor=populace.Processes()"
             )
+        if job.spec.policy.needs_log:
+            raise UsageError(
+                f"Vectorised trains a population side by side, but {type(job.spec.policy).__name__} makes one attempt "
+                "after another: use executor=populace.Processes() or Inline()"
+            )
 
     def warnings(self, spec: RunSpec) -> list[str]:
         return []
@@ -187,7 +192,7 @@ def _rows(
     def state_of(claim: Claim) -> Any:
         base = None if claim.newest is None else base_of(claim.newest)
         if base is None:
-            return first_state(claim.member, first_draft(spec, claim.member, 1).hyperparameters)
+            return first_state(SegmentId(claim.member, 0), first_draft(spec, claim.member, 1).hyperparameters)
         source = store.segment(base)
         assert source is not None, "a base is in the log"
         return _saved_state(programs, spec, checkpoints, source)
@@ -198,8 +203,8 @@ def _rows(
     return Rows(blocks, [[c.member for c in part] for part in parts], first_state), share
 
 
-def _first_state(programs: Programs, spec: RunSpec, member: int, hyperparameters: Any) -> Any:
-    return programs.init(spec.init_key(member).jax(), spec.space.active(hyperparameters))
+def _first_state(programs: Programs, spec: RunSpec, id: SegmentId, hyperparameters: Any) -> Any:
+    return programs.init(spec.init_key(*id).jax(), spec.space.active(hyperparameters))
 
 
 def _saved_state(programs: Programs, spec: RunSpec, checkpoints: CheckpointStore, segment: Segment) -> Any:
@@ -207,7 +212,7 @@ def _saved_state(programs: Programs, spec: RunSpec, checkpoints: CheckpointStore
     blob = checkpoints.get(segment.checkpoint)
     like = None
     if needs_template(blob):
-        like = {STATE_NAME: {STATE_NAME: _first_state(programs, spec, segment.member, segment.hyperparameters)}}
+        like = {STATE_NAME: {STATE_NAME: _first_state(programs, spec, segment.id, segment.hyperparameters)}}
     held = unpack(blob, like=like, allow_pickle=spec.allow_pickle)[STATE_NAME]
     assert isinstance(held, dict), "a task's state is tracked in a dict"
     return held[STATE_NAME]

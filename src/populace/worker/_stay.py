@@ -10,6 +10,7 @@ import math
 import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import final
 
@@ -85,7 +86,7 @@ class Stay(Life):
         self.claim: Claim | None = claim
         """The claim held; None between two."""
         self.handed: Claim | None = None
-        """The claim on another member to go on with."""
+        """The claim to go on with: on another member, or on this one where it begins anew."""
         self.broken: StoreError | RunFailed | None = None
         """What ended the stay from outside the user's code, which may have caught it on its way."""
         self.damage: DamagedCheckpoint | None = None
@@ -124,7 +125,7 @@ class Stay(Life):
 
     @property
     def init_key(self) -> Key:
-        return self._spec.init_key(self.segment.member)
+        return self._spec.init_key(*self.segment.id)
 
     def begin(self) -> bool:
         """Begins the claimed member's next segment, or takes up the one that was never ended.
@@ -203,7 +204,17 @@ class Stay(Life):
                 self.handed = claim
                 return False
             self.claim = claim
-        return self.begin()
+        return self.begin() and not self._begins_anew()
+
+    def _begins_anew(self) -> bool:
+        """Whether the segment just begun starts from `init`: then a new stay is due, for new weights.
+
+        Only a new call of the user's function makes them.
+        """
+        if self.segment.parent is not None or self.claim is None:
+            return False
+        self.handed, self.claim = replace(self.claim, running=self.segment), None
+        return True
 
     @contextmanager
     def _marked(self) -> Iterator[None]:

@@ -68,8 +68,8 @@ class View:
     def _looks_back(self) -> bool:
         """Whether decisions depend on more than each member's newest segment."""
         policy = self._spec.policy
-        looks_back = policy.memory > 0 or policy.needs_history or policy.needs_best or self._depth > 0
-        return self._spec.synchronous or looks_back
+        looks_back = policy.memory > 0 or policy.needs_history or policy.needs_best or policy.needs_log
+        return self._spec.synchronous or looks_back or self._depth > 0
 
     @property
     def _depth(self) -> int:
@@ -92,6 +92,10 @@ class View:
         known = [s for s in self._population.latest if s is not None]
         if self._spec.synchronous:
             known = [get(lockstep_id(s, newest.generation, joined)) for s in known]
+        if policy.needs_log:
+            for segment in known:
+                for generation in range(segment.generation):
+                    get(SegmentId(segment.member, generation))
         depth = self._depth
         for segment in known if depth else ():
             for generation in range(max(0, segment.generation - depth + 1), segment.generation + 1):
@@ -115,6 +119,8 @@ class View:
     def _prune(self) -> None:
         """Forgets segments that no decision will look at again, so that a long run does not fill the memory."""
         population = self._population
+        if self._spec.policy.needs_log:
+            return
         if len(population.forest) <= 4 * population.size * (1 + self._spec.policy.memory + self._depth) + _SPARE:
             return
         # What is still needed of them is loaded again at once.

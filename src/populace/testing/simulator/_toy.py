@@ -99,7 +99,7 @@ class Truth:
         """Returns the chain after a segment; None where that of its parent is unknown."""
         member, generation = segment.id
         if segment.parent is None:
-            chain = self._toy.first(member, self._spec.init_key(member))
+            chain = self._toy.first(member, self._spec.init_key(member, generation))
         elif segment.parent in self._chains:
             chain = self._chains[segment.parent]
         else:

@@ -1,0 +1,263 @@
+"""Attempts: settings tried one after another in an ordinary run, chosen and given up as Optuna would."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("optuna")
+
+import optuna
+
+import populace
+from populace._errors import UsageError
+from populace.core import Finite, Mode, Population, Segment, policy_from_json, policy_to_json
+from populace.core.baselines import Attempts
+from populace.core.baselines._history import Attempt, attempts_of, rungs
+from populace.core.baselines._optuna import _decoded, _encoded, is_worse_than_median, misses_the_rung, suggest
+from populace.run import replay, verify
+from populace.space import (
+    Choice,
+    Complement,
+    Constant,
+    IntUniform,
+    Key,
+    LogIntUniform,
+    LogUniform,
+    Ordinal,
+    Space,
+    Uniform,
+)
+from populace.testing import BOWL_SPACE, NoisyBowl, tune_toy
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+WIDE_SPACE = Space(
+    {
+        "lr": LogUniform(1e-5, 1.0),
+        "momentum": Complement(0.0, 0.99),
+        "dropout": Uniform(0, 0.6),
+        "layers": IntUniform(1, 4),
+        "width": LogIntUniform(8, 1024),
+        "batch": Ordinal([16, 32, 64]),
+        "optimiser": Choice(["sgd", "adam", None]),
+        "nesterov": Choice([True, False], when={"optimiser": "sgd"}),
+        "beta": Complement(0.5, 0.999, when={"optimiser": "adam"}),
+        "depth": Constant(3),
+    }
+)
+CURVES = st.lists(
+    st.tuples(st.integers(1, 12), st.lists(st.integers(0, 9), min_size=12, max_size=12)), min_size=2, max_size=10
+)
+
+
+def attempt(number, scores, *, is_open=False, hyperparameters=None):
+    """Returns an attempt of member 0 that reported these scores at steps 1, 2, 3 ..."""
+    found = tuple(
+        Segment(
+            member=0,
+            generation=100 * number + step,
+            parent=None,
+            donor=None,
+            start_step=step,
+            end_step=step + 1,
+            member_start=100 * number + step,
+            hyperparameters=hyperparameters or {"lr": 0.01},
+            why={},
+            snapshot=0,
+            begun=0,
+            ended=1,
+            outcome=Finite(value=float(score)),
+        )
+        for step, score in enumerate(scores)
+    )
+    return Attempt(root=found[0].id, hyperparameters=found[0].hyperparameters, segments=found, is_open=is_open)
+
+
+def nobody(space=None, mode=Mode.MAX):
+    """Returns a population of one that has not trained."""
+    return Population.empty(space=space or Space(BOWL_SPACE), mode=mode, seed=0, size=1)
+
+
+def live_study(curves, pruner):
+    """Yields, as a live study of Optuna goes through trials one after another, where each of them is stopped."""
+    study = optuna.create_study(direction="maximize", pruner=pruner)
+    for length, scores in curves:
+        trial = study.ask()
+        stopped = None
+        for step, score in enumerate(scores[:length], 1):
+            trial.report(float(score), step)
+            if trial.should_prune():
+                stopped = step
+                break
+        if stopped is None:
+            study.tell(trial, max(scores[:length]))
+        else:
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        yield stopped
+
+
+@pytest.mark.slow
+@given(CURVES, st.integers(1, 3), st.integers(2, 4))
+def test_halving_stops_where_a_live_study_of_optuna_would(curves, grace, factor):
+    """We rebuild the study from the log at each decision; whatever Optuna remembers meanwhile must come out of it."""
+    past, pruner = [], optuna.pruners.SuccessiveHalvingPruner(min_resource=grace, reduction_factor=factor)
+    for (length, scores), expected in zip(curves, live_study(curves, pruner), strict=True):
+        stopped = None
+        for step in range(1, length + 1):
+            mine = attempt(len(past), scores[:step], is_open=True)
+            before = rungs({s: v for s, v in mine.curve.items() if s < step}, grace, factor, stopped=False)
+            if step < grace * factor ** len(before):
+                continue
+            entered = [rungs(a.curve, grace, factor, stopped=was_stopped) for a, was_stopped in past]
+            if misses_the_rung(nobody(), entered, before, mine, grace, factor):
+                stopped = step
+                break
+        assert stopped == expected
+        past.append((attempt(len(past), scores[: stopped or length]), stopped is not None))
+
+
+@pytest.mark.slow
+@settings(max_examples=25)
+@given(CURVES)
+def test_median_rule_stops_where_a_live_study_of_optuna_would(curves):
+    """The same for the median rule, among attempts of one length."""
+    curves = [(12, scores) for _, scores in curves]
+    whole = []
+    expected_stops = live_study(curves, optuna.pruners.MedianPruner(n_startup_trials=2))
+    for (length, scores), expected in zip(curves, expected_stops, strict=True):
+        stops = (
+            step
+            for step in range(1, length + 1)
+            if is_worse_than_median(nobody(), whole, attempt(9, scores[:step], is_open=True), 2)
+        )
+        stopped = next(stops, None)
+        assert stopped == expected
+        if stopped is None:
+            whole.append(attempt(len(whole), scores))
+
+
+@given(st.integers(0, 2**32), st.sampled_from(sorted(WIDE_SPACE)))
+def test_every_value_survives_the_way_to_optuna_and_back(seed, name):
+    """A sampler that is told another setting than was trained learns nonsense."""
+    value = WIDE_SPACE.sample(Key(seed))[name]
+    back = _decoded(WIDE_SPACE[name], _encoded(WIDE_SPACE[name], value))
+    assert back == (pytest.approx(value) if isinstance(value, float) else value)
+    assert type(back) is type(value)
+
+
+@pytest.mark.slow
+@settings(max_examples=10)
+@given(st.integers(0, 2**32))
+def test_suggestions_keep_to_the_space_and_depend_on_the_log_alone(seed):
+    """A run of a sampler must resume and verify like any other, with conditions, integers and choices."""
+    past = [
+        attempt(n, [n % 3, n % 5], hyperparameters=WIDE_SPACE.sample(Key(seed).fold(n))) for n in range(6)
+    ]  # fmt: skip
+    chosen = suggest("tpe", nobody(WIDE_SPACE), past, whole=2, key=Key(seed))
+    WIDE_SPACE.check(chosen)
+    assert chosen == suggest("tpe", nobody(WIDE_SPACE), past, whole=2, key=Key(seed))
+    assert chosen != suggest("tpe", nobody(WIDE_SPACE), past, whole=2, key=Key(seed).fold("another"))
+
+
+@pytest.mark.slow
+def test_sampler_prefers_what_scored_well():
+    """Else it is random search at a price; and a sampler told the wrong sign would look for the worst."""
+    space = Space({"lr": Uniform(0, 1)})
+    for mode in Mode:
+        sign = 1 if mode is Mode.MAX else -1
+        past = [attempt(n, [-sign * abs(n / 20 - 0.75)], hyperparameters={"lr": n / 20}) for n in range(21)]
+        chosen = [suggest("tpe", nobody(space, mode), past, whole=1, key=Key(k))["lr"] for k in range(12)]
+        assert sum(abs(lr - 0.75) < 0.2 for lr in chosen) >= 9
+
+
+def sequential(tmp_path, **settings):
+    """Runs one member through attempts of four steps."""
+    policy = Attempts(steps=4, **settings)
+    return tune_toy(
+        NoisyBowl(), policy=policy, population=1, steps=24, interval=2, metric="score", directory=tmp_path, name="seq"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", [{"sampler": "prior"}, {"sampler": "tpe"}, {"sampler": "tpe", "pruner": "median"}])
+def test_attempts_spend_the_whole_budget_from_fresh_weights_and_verify(tmp_path, policy):
+    """The rival must cost what it says, and must not train on the weights of the attempt before."""
+    result = sequential(tmp_path, startup=2, **policy)
+    assert result.state.steps == (24,)
+    roots = [s for s in result.segments if s.parent is None]
+    assert len(roots) >= 6
+    assert len({s.hyperparameters["lr"] for s in roots}) == len(roots)
+    assert all(s.start_step == 0 for s in roots)
+    assert verify(result.directory) == []
+    # Each begins with weights of its own, and a schedule from any of them is replayed bit for bit.
+    first = [s.evaluations[0].metrics["norm"] for s in roots]
+    assert len(set(first)) == len(first)
+    replayed = replay(result.schedule, NoisyBowl(), metric="score")
+    assert replayed.checkpoint == result.best.segment.checkpoint
+
+
+@pytest.mark.slow
+def test_first_attempts_are_what_a_population_of_the_seed_begins_with(tmp_path):
+    """Only then do a sequential search and random search start from the same draws."""
+    result = sequential(tmp_path, startup=3, sampler="tpe")
+    drawn = [s.hyperparameters for s in result.segments if s.parent is None][:3]
+    random = tune_toy(
+        NoisyBowl(), policy=populace.RandomSearch(), population=3, steps=2, metric="score", directory=tmp_path, name="r"
+    )
+    assert drawn == [s.hyperparameters for s in random.segments if s.parent is None]
+
+
+@pytest.mark.slow
+def test_a_loop_is_called_anew_for_every_attempt(tmp_path):
+    """What a user's function builds before its loop belongs to one attempt, not to the next."""
+    calls = []
+
+    def train(member):
+        assert member.is_new or member.step > 0
+        calls.append(member.is_new)
+        holder = {"x": 0.0}
+        member.track(holder=holder)
+        for _ in member:
+            holder["x"] += member["lr"]
+            member.report(holder["x"])
+
+    result = tune_toy(train, policy=Attempts(steps=2), population=1, steps=8, interval=1, directory=tmp_path, name="l")
+    assert calls == [True] * 4
+    ends = [s.score for s in result.segments if s.end_step == 2]
+    rates = [s.hyperparameters["lr"] for s in result.segments if s.end_step == 2]
+    assert ends == pytest.approx([2 * lr for lr in rates])
+
+
+def test_history_of_a_log_is_read_root_by_root():
+    """Samplers learn from whole attempts, not from segments."""
+    chain = [
+        replace(attempt(0, [1]).segments[0], generation=g, parent=p, start_step=a, end_step=a + 1)
+        for g, p, a in ((0, None, 0), (1, (0, 0), 1), (2, None, 0))
+    ]
+    population = nobody().with_ended(chain, 3)
+    first, second = attempts_of(population)
+    assert (first.steps, first.is_open, second.steps, second.is_open) == (2, False, 1, True)
+
+
+def test_policy_comes_back_from_the_log():
+    """A run of a baseline is looked at by people who have not got the call that made it."""
+    policy = Attempts(steps=4, sampler="tpe", pruner="halving", initial=({"lr": 0.1},))
+    assert policy_from_json(policy_to_json(policy)) == policy
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Attempts(steps=0), "`steps >= 1` must hold, but got steps=0: it is the steps of a whole attempt"),
+        (lambda: Attempts(steps=4, sampler="cma"), "`sampler` must be one of 'prior', 'tpe', 'gp', but got 'cma'"),
+        (lambda: Attempts(steps=4, pruner="x"), "`pruner` must be one of 'median', 'halving', but got 'x'"),
+        (lambda: Attempts(steps=4, factor=1), "`factor >= 2` must hold, but got factor=1"),
+    ],
+)
+def test_bad_arguments_are_named(make, message):
+    """A setting that is quietly ignored is found after the run."""
+    with pytest.raises(UsageError, match="^" + message.replace("(", r"\(")):
+        make()
