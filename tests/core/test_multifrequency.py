@@ -139,7 +139,12 @@ def test_slow_groups_copy_seldom_in_a_run(synchronous: bool) -> None:
     """Each member counts its own intervals, in whatever order they report."""
     climb = Problem(state=0.0, train=lambda state, h, n: state + h["x"], evaluate=lambda state: state)
     run = simulate(
-        climb, MFPBT(periods=(1, 4)), space=Space.of({"x": Uniform(0, 1)}), size=8, intervals=13, synchronous=synchronous
+        climb,
+        MFPBT(periods=(1, 4)),
+        space=Space.of({"x": Uniform(0, 1)}),
+        size=8,
+        intervals=13,
+        synchronous=synchronous,
     )
     slow = [id for id, d in run.decisions.items() if isinstance(d, Exploit) and id.member >= 4]
     assert slow

@@ -42,9 +42,7 @@ sizes = st.integers(1, 100)
 def _lives(scores: Sequence[Sequence[float]], *, steps: int | None = 100, space: Space | None = None) -> Population:
     """A population in which each member has lived through one segment of one step per score."""
     base = population_of([0.0] * len(scores), space=space)
-    population = Population.empty(
-        space=base.space, mode=Mode.MAX, seed=0, size=len(scores), steps=steps, interval=1
-    )
+    population = Population.empty(space=base.space, mode=Mode.MAX, seed=0, size=len(scores), steps=steps, interval=1)
     for member, life in enumerate(scores):
         for generation, score in enumerate(life):
             (evaluation,) = base.latest[member].evaluations
@@ -97,7 +95,8 @@ def test_everybody_belongs_to_one_group(size: int, interval: int, intervals: int
 def test_population_that_grows_moves_nobody_to_another_speed(size: int) -> None:
     """A run may be given more members when it goes on; those there were keep the patience they had."""
     layouts = [
-        Speeds().layout(Population.empty(space=SPACE, mode=Mode.MAX, seed=0, size=n, steps=100)) for n in (size, size + 1)
+        Speeds().layout(Population.empty(space=SPACE, mode=Mode.MAX, seed=0, size=n, steps=100))
+        for n in (size, size + 1)
     ]
     assert [layouts[0].of(m).period for m in range(size)] == [layouts[1].of(m).period for m in range(size)]
 
@@ -176,7 +175,12 @@ def test_frozen_members_train_on_as_they_were_drawn(levels: list[float], points:
     answers = _answers(_lives(_rising(levels, points)), PBT(exploit=Speeds(), explore=Resample()))
     for member in range(9, len(levels), 10):
         assert isinstance(answers[member], Continue)
-        assert answers[member].why == {"rule": "speeds", "period": 0, "turn": points, "score": answers[member].why["score"]}
+        assert answers[member].why == {
+            "rule": "speeds",
+            "period": 0,
+            "turn": points,
+            "score": answers[member].why["score"],
+        }
 
 
 def test_noise_holds_copies_back() -> None:
@@ -247,7 +251,6 @@ def test_equal_progress_spares_those_who_are_late() -> None:
     fair = PBT(exploit=Speeds(), explore=NoExplore(), compare=Compare.EQUAL_PROGRESS)
     assert 8 not in _donors(population, fair)
     assert 8 in _donors(population, STILL)
-    assert PBT().compare is Compare.EQUAL_PROGRESS
 
 
 @pytest.mark.parametrize("outcome", [Diverged(reason="nan"), Failed(reason="boom")])
@@ -293,11 +296,10 @@ def test_pure_noise_does_not_collapse_the_population(synchronous: bool) -> None:
 
 def test_parts_that_are_left_out_are_all_the_default_or_the_papers() -> None:
     """PBT() alone is robust; whoever composes by hand gets the paper's parts, as ever."""
-    assert PBT() == PBT(exploit=Speeds(), explore=Strides(), compare="equal progress")
+    assert PBT() == PBT(exploit=Speeds(), explore=Strides())
     assert PBT.paper() == PBT(exploit=Truncation(0.2)) == PBT(explore=Perturb((0.8, 1.2)))
-    assert PBT.paper().compare is Compare.LATEST
     pytest.importorskip("scipy")
-    assert PBT(exploit=TTest()) == PBT(exploit=TTest(), explore=Perturb(), compare="latest")
+    assert PBT(exploit=TTest()) == PBT(exploit=TTest(), explore=Perturb())
 
 
 def test_strides_grow_with_the_square_root_of_the_generation() -> None:
@@ -337,7 +339,10 @@ def test_members_explore_by_their_groups_generation() -> None:
         (lambda: Speeds(0.1), "`speeds` must be three rising shares of the run in (0, 1], but got 0.1: (0.01,"),
         (lambda: Speeds(tail=0), "`0 < tail <= 0.5` and `0 <= z` must hold, but got Speeds(tail=0, z=2.0): tail 0.25"),
         (lambda: Speeds(z=math.nan), "`0 < tail <= 0.5` and `0 <= z` must hold, but got Speeds(tail=0.25, z=nan)"),
-        (lambda: Speeds(window=0), "`window >= 1` must hold, but got window=0: it is how many evaluations are averaged"),
+        (
+            lambda: Speeds(window=0),
+            "`window >= 1` must hold, but got window=0: it is how many evaluations are averaged",
+        ),
         (lambda: Strides(0), "`0 < stride <= 10`, `0 <= resample <= 1` and `0 < generation <= 1` must hold"),
         (lambda: Strides(resample=2), "but got Strides(stride=0.2, resample=2, generation=0.01): stride 0.2 and"),
     ],

@@ -23,7 +23,17 @@ EXPLICIT_RANDOMNESS = {"Generator", "SeedSequence", "PCG64", "BitGenerator", "de
 HEAVY = ["sqlalchemy", "scipy", "matplotlib", "torch", "jax", "ray", "rich", "typer", "pydantic", "sklearn"]
 ROOT_NAMES = {
     *("tune", "resume", "replay", "Trainable", "Member", "Result", "Schedule"),
-    *("PBT", "MFPBT", "RandomSearch", "Truncation", "TTest", "BinaryTournament", "NoExploit", "MultiFrequency", "Speeds"),
+    *(
+        "PBT",
+        "MFPBT",
+        "RandomSearch",
+        "Truncation",
+        "TTest",
+        "BinaryTournament",
+        "NoExploit",
+        "MultiFrequency",
+        "Speeds",
+    ),
     *("Perturb", "Resample", "Mixture", "NoExplore", "Strides", "Guard"),
     *("Uniform", "LogUniform", "IntUniform", "LogIntUniform", "Choice", "Ordinal", "Constant", "Complement"),
     *("Key", "Space", "Inline", "Processes", "Vectorised", "Callback", "PopulaceError"),

@@ -40,7 +40,9 @@ seeds = st.integers(0, 2**32 - 1)
 strides = st.sampled_from([1e-6, 0.01, 0.2, 1.0, 3.0, 100.0, 1e6])
 
 
-@given(st.sampled_from([*NUMBERS, Choice(["a", "b", "c"]), Choice(["a"]), Constant(3)]), st.floats(0, 1), strides, seeds)
+@given(
+    st.sampled_from([*NUMBERS, Choice(["a", "b", "c"]), Choice(["a"]), Constant(3)]), st.floats(0, 1), strides, seeds
+)
 def test_no_move_leaves_the_bounds(dimension: Dimension, place: float, stride: float, seed: int) -> None:
     """However long the generation, a value stays possible and of its type."""
     value = dimension.from_unit(place)

@@ -36,7 +36,7 @@ def _log(result, *, checkpoints=False):
     return [{k: v for k, v in record.items() if k not in leave_out} for record in result.to_records()]
 
 
-@pytest.mark.parametrize("policy", [PBT(), PBT(exploit=TTest(window=3)), PBT(exploit=BinaryTournament())])
+@pytest.mark.parametrize("policy", [PBT(), PBT.paper(), PBT(exploit=TTest(window=3)), PBT(exploit=BinaryTournament())])
 def test_synchronous_log_is_that_of_members_trained_alone(bowl, policy):
     """The executor is a matter of speed: the same seed gives the same decisions, scores and weights, bit for bit."""
     alone = bowl("alone", Inline(), synchronous=True, policy=policy)
