@@ -20,7 +20,7 @@ def spec_of(population: int, generations: int) -> RunSpec:
     return RunSpec(
         name="big",
         space=Space.of({"lr": LogUniform(1e-5, 1e-1), "dropout": Uniform(0.0, 0.6)}),
-        policy=PBT(),
+        policy=PBT.paper(),
         seed=0,
         population=population,
         steps=generations,

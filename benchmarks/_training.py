@@ -77,7 +77,7 @@ def whole_runs(folder: Path, repeats: int, wait_s: float, *, synchronous: bool) 
 
 def parts(folder: Path, workers: int) -> Iterator[Figure]:
     """Cuts the intervals of a time-shared run into parts: every interval changes the member."""
-    intervals = _timed_run(folder, workers, population=POPULATION, steps=STEPS, policy=populace.PBT())
+    intervals = _timed_run(folder, workers, population=POPULATION, steps=STEPS, policy=populace.PBT.paper())
     title = f"an interval, {workers} worker{'s' if workers > 1 else ''}: median"
     note = "every interval loads another member's state"
     yield Figure(name=title, value=median_ms([i.cost_s for i in intervals]), unit="ms", demand=3.0, note=note)

@@ -29,7 +29,7 @@ from populace.core import (
 from populace.testing import population_of
 
 SCORES = st.lists(st.floats(-10, 10), min_size=1, max_size=6)
-POLICIES = st.sampled_from([PBT(), RandomSearch()])
+POLICIES = st.sampled_from([PBT(), PBT.paper(), RandomSearch()])
 
 
 def _failed(population: Population, *, fallback: SegmentId | None) -> Population:

@@ -322,7 +322,7 @@ def test_pure_noise_takes_over_too_but_slowly() -> None:
 @pytest.mark.slow
 def test_replaying_the_winners_schedule_gives_its_state_bit_by_bit() -> None:
     """What PBT delivers is a schedule: it must be the one that trained the winner, not its last holder's history."""
-    for synchronous, policy in [(True, PBT()), (False, PBT()), (False, PANELS["PBT by tournament"])]:
+    for synchronous, policy in [(True, PBT.paper()), (False, PBT()), (False, PANELS["PBT by tournament"])]:
         for seed in range(4):
             run = simulate(
                 figure2(), policy, space=SQUARE, size=10, intervals=12, interval=10, seed=seed, synchronous=synchronous
@@ -487,7 +487,7 @@ def test_guard_holds_a_copy_within_noise_back() -> None:
     assert decide(population, 7, silent, decision_key(0, 7, 1)).hyperparameters == own
 
 
-@pytest.mark.parametrize("policy", [PBT(), RandomSearch(), PBT(exploit=AlwaysTake(), explore=NoExplore())])
+@pytest.mark.parametrize("policy", [PBT(), PBT.paper(), RandomSearch(), PBT(exploit=AlwaysTake(), explore=NoExplore())])
 @pytest.mark.parametrize("synchronous", [True, False])
 def test_every_policy_consumes_the_same_budget(policy: Policy, synchronous: bool) -> None:
     """Comparisons at equal compute hold only if N members of T steps train exactly N x T steps."""

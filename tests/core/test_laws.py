@@ -12,6 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from populace.core import (
+    MFPBT,
     PBT,
     Compare,
     Continue,
@@ -57,7 +58,7 @@ guards = st.just(Guard()) | st.builds(
 )
 exploits = st.builds(Truncation, fractions) | st.just(BinaryTournament()) | st.just(NoExploit())
 explores = st.sampled_from([Perturb(), Perturb((0.5, 2.0)), Resample(), Resample(0.3), Mixture(), NoExplore()])
-policies = st.builds(
+composed = st.builds(
     PBT,
     exploit=exploits,
     explore=explores,
@@ -66,6 +67,7 @@ policies = st.builds(
     burn_in=st.integers(0, 2),
     guard=guards,
 )
+policies = composed | st.sampled_from([PBT(), MFPBT(periods=(1, 2))])
 seeds = st.integers(0, 2**64)
 
 
@@ -140,7 +142,7 @@ def test_order_of_arrival_changes_no_decision(population, policy, random):
     assert decisions(one_by_one, policy) == decisions(population, policy)
 
 
-@given(populations(), policies)
+@given(populations(), composed)
 def test_child_has_what_its_donor_makes_of_it(population, policy):
     """Weights of one donor with hyperparameters of another were a defect of every second implementation we read."""
     for member, answer in copies(decisions(population, policy)).items():
@@ -285,9 +287,9 @@ def _with_seed(population: Population, exploit: ExploitStrategy, seed: int) -> d
 
 def test_single_donor_is_told() -> None:
     """A quantile that rounds to one member is a choice that the user should know to have made."""
-    assert any("single donor" in line for line in PBT().warnings(4))
-    assert PBT().warnings(20) == []
-    assert any("nobody to copy from" in line for line in PBT().warnings(1))
+    assert any("single donor" in line for line in PBT.paper().warnings(4))
+    assert PBT.paper().warnings(20) == []
+    assert any("nobody to copy from" in line for line in PBT.paper().warnings(1))
 
 
 @given(populations(finite), policies, st.integers(0, 5))

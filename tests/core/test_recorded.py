@@ -23,14 +23,14 @@ COARSE = Problem(
 SOMETIMES_NAN = replace(COARSE, evaluate=lambda state: math.nan if state * 10 % 1 < 0.2 else state)
 
 POLICIES = {
-    "PBT": PBT(),
+    "PBT": PBT.paper(),
     "half": PBT(exploit=Truncation(0.5), explore=Resample(0.5)),
     "tournament": PBT(exploit=BinaryTournament(), explore=Mixture()),
     "weights": PBT(exploit=Truncation(0.3), copy="weights"),
     "hyperparameters": PBT(exploit=Truncation(0.3), copy="hyperparameters"),
     "nothing": PBT(exploit=Truncation(0.3), copy="nothing"),
     "equal progress": PBT(exploit=Truncation(0.3), compare="equal progress"),
-    "initial": PBT(initial=[{"x": 0.25}, {"lr": 1e-3}]),
+    "initial": PBT.paper(initial=[{"x": 0.25}, {"lr": 1e-3}]),
     "random search": RandomSearch(),
 }
 RECORDED = {

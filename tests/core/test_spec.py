@@ -25,7 +25,7 @@ from populace.core import (
     policy_to_json,
     source_digest,
 )
-from populace.core.exploit import BinaryTournament, NoExploit, Truncation, TTest
+from populace.core.exploit import BinaryTournament, MultiFrequency, NoExploit, Speeds, Truncation, TTest
 from populace.core.explore import (
     PB2,
     ExploreStrategy,
@@ -34,6 +34,7 @@ from populace.core.explore import (
     Pairwise,
     Perturb,
     Resample,
+    Strides,
     TrustRegion,
 )
 from populace.space import Choice, Hyperparameters, Key, LogUniform, Space, Uniform, Value
@@ -42,13 +43,15 @@ SPACE = Space.of({"lr": LogUniform(1e-5, 1e-1), "kind": Choice(["a", "b"]), "x":
 
 factors = st.tuples(st.floats(0.01, 0.99), st.floats(1.01, 9))
 shares = st.floats(1e-6, 1)
-exploits = st.builds(Truncation, st.floats(1e-6, 0.5)) | st.sampled_from([BinaryTournament(), NoExploit()])
+exploits = st.builds(Truncation, st.floats(1e-6, 0.5)) | st.sampled_from(
+    [BinaryTournament(), NoExploit(), Speeds(z=1), MultiFrequency((1, 4))]
+)
 regions = st.builds(TrustRegion, length=st.floats(0.2, 1), failures=st.integers(1, 20))
 explores = (
     st.builds(Perturb, factors)
     | st.builds(Resample, shares)
     | st.builds(Mixture, shares, factors)
-    | st.just(NoExplore())
+    | st.sampled_from([NoExplore(), Strides(0.3)])
     | st.builds(PB2, rows=st.integers(2, 5000), variance_bonus=st.booleans(), region=st.none() | regions)
     | regions
     | st.builds(Pairwise, inertia=st.floats(0, 2), resample=st.floats(0, 0.9))
@@ -90,12 +93,26 @@ def test_settings_that_nobody_gave_are_those_of_the_paper() -> None:
         **{"explore": {"kind": "Perturb", "factors": [0.8, 1.2]}, "copy": "both", "compare": "latest"},
         **{"burn_in": 0, "guard": guard, "initial": []},
     }
-    assert repr(policy_to_json(PBT())) == repr(written)
+    assert repr(policy_to_json(PBT.paper())) == repr(written)
+    assert policy_from_json(_through_json(written)) == PBT.paper()
     assert policy_to_json(Mixture()) == {"kind": "Mixture", "resample": 0.25, "factors": [0.8, 1.2]}
     assert policy_to_json(Resample()) == {"kind": "Resample", "probability": 1.0}
     spec = _spec(interval=1)
     assert (spec.evaluate_every, spec.metric, spec.mode, spec.synchronous) == (None, None, Mode.MAX, False)
     assert (spec.max_failures, spec.allow_pickle, spec.entry, spec.code) == (3, False, None, None)
+
+
+def test_settings_of_the_default_policy_are_those_of_its_record() -> None:
+    """The constants of docs/decisions/0012 decide every run that names no policy; a log holds them all."""
+    guard = {"kind": "Guard", "min_std": 0.0, "min_percent": 0.0, "trim": 0.2, "spare": False, "explores": False}
+    speeds = {"kind": "Speeds", "speeds": [0.01, 0.05, 0.2], "tail": 0.25, "z": 2.0, "window": 3}
+    written = {
+        **{"kind": "PBT", "exploit": speeds},
+        **{"explore": {"kind": "Strides", "stride": 0.2, "resample": 0.1, "generation": 0.01}},
+        **{"copy": "both", "compare": "latest", "burn_in": 0, "guard": guard, "initial": []},
+    }
+    assert repr(policy_to_json(PBT())) == repr(written)
+    assert policy_from_json(_through_json(written)) == PBT()
 
 
 def test_policy_with_a_memory_reads_back_from_its_json() -> None:

@@ -251,7 +251,6 @@ def test_equal_progress_spares_those_who_are_late() -> None:
     fair = PBT(exploit=Speeds(), explore=NoExplore(), compare=Compare.EQUAL_PROGRESS)
     assert 8 not in _donors(population, fair)
     assert 8 in _donors(population, STILL)
-    assert PBT().compare is Compare.EQUAL_PROGRESS
 
 
 @pytest.mark.parametrize("outcome", [Diverged(reason="nan"), Failed(reason="boom")])
@@ -297,11 +296,10 @@ def test_pure_noise_does_not_collapse_the_population(synchronous: bool) -> None:
 
 def test_parts_that_are_left_out_are_all_the_default_or_the_papers() -> None:
     """PBT() alone is robust; whoever composes by hand gets the paper's parts, as ever."""
-    assert PBT() == PBT(exploit=Speeds(), explore=Strides(), compare="equal progress")
+    assert PBT() == PBT(exploit=Speeds(), explore=Strides())
     assert PBT.paper() == PBT(exploit=Truncation(0.2)) == PBT(explore=Perturb((0.8, 1.2)))
-    assert PBT.paper().compare is Compare.LATEST
     pytest.importorskip("scipy")
-    assert PBT(exploit=TTest()) == PBT(exploit=TTest(), explore=Perturb(), compare="latest")
+    assert PBT(exploit=TTest()) == PBT(exploit=TTest(), explore=Perturb())
 
 
 def test_strides_grow_with_the_square_root_of_the_generation() -> None:

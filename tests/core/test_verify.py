@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from populace.core import (
+    MFPBT,
     PBT,
     Chapter,
     Diverged,
@@ -69,7 +70,12 @@ def _verify(log: Log, spec: RunSpec, *, finished: bool = True, story: Sequence[C
 
 @settings(max_examples=25)
 @given(
-    st.sampled_from([PBT(), PBT(exploit=BinaryTournament()), RandomSearch(), PBT(compare="equal progress")]),
+    st.sampled_from(
+        [
+            *(PBT(), PBT.paper(), PBT(exploit=BinaryTournament()), RandomSearch(), MFPBT(periods=(1, 2))),
+            PBT(exploit=Truncation(0.5), compare="equal progress"),
+        ]
+    ),
     st.integers(0, 2**32),
     st.booleans(),
     st.sampled_from(Mode),

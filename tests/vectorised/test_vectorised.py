@@ -38,6 +38,7 @@ def _log(result, *, checkpoints=False):
 
 POLICIES = [
     PBT(),
+    PBT.paper(),
     PBT(exploit=TTest(window=3)),
     PBT(exploit=BinaryTournament()),
     PBT(exploit=Backtrack(Truncation(0.5))),

@@ -20,6 +20,7 @@ SPACE = Space.of({"x": Uniform(0, 1)})
 CLIMB = Problem(state=0.0, train=lambda state, h, n: state + n * h["x"], evaluate=lambda state: round(state, 1))
 POLICIES = [
     PBT(),
+    PBT.paper(),
     PBT(exploit=BinaryTournament()),
     PBT(exploit=Truncation(0.5), compare="equal progress"),
     *(
@@ -74,7 +75,7 @@ def test_view_decides_as_the_whole_log_does(policy, seed, synchronous, forgetful
 
 def test_members_beyond_the_population_are_not_seen() -> None:
     """A run resumed with fewer members holds more in its log."""
-    spec, log = _log(PBT(), 3, False)
+    spec, log = _log(PBT.paper(), 3, False)
     log.now = max(s.ended for s in log.whole.values())
     fewer = View(log, replace(spec, population=3)).after(log.whole[SegmentId(0, 7)])
     assert fewer.size == 3
@@ -141,7 +142,7 @@ def test_old_segments_are_forgotten_when_there_are_too_many(monkeypatch: pytest.
 
 def test_fallback_is_loaded_where_it_was_dropped_from_the_view() -> None:
     """A member whose checkpoint is damaged goes back to an ancestor that a late worker has never seen."""
-    spec, log = _log(PBT(), 1, False, size=2)
+    spec, log = _log(PBT.paper(), 1, False, size=2)
     log.now = max(s.ended for s in log.whole.values())
     newest = replace(log.whole[SegmentId(0, 7)], fallback=SegmentId(0, 2))
     view = View(log, spec)

@@ -109,10 +109,10 @@ class PBT(Policy):
     better beyond the noise of the scores, explores the further the longer a member's hyperparameters will last, and
     keeps one member in ten as it was drawn (`Speeds` and `Strides`; docs/decisions/0012-robust-default.md). It is made
     to win over random search wherever hyperparameters should move, and not to lose to it where greed or noise would
-    mislead the paper's algorithm, whatever the interval. Take `PBT.paper()` to reproduce the paper, or where being greedy
-    is known to be right and scores are exact: it follows faster. Take no PBT at all, but `RandomSearch()` or a sequential
-    search, where a good constant exists and runs are cheap to repeat. As soon as `exploit` or `explore` is given, the
-    policy is composed by hand, and what is left out is the paper's.
+    mislead the paper's algorithm, whatever the interval. Take `PBT.paper()` to reproduce the paper, or where being
+    greedy is known to be right and scores are exact: it follows faster. Take no PBT at all, but `RandomSearch()` or a
+    sequential search, where a good constant exists and runs are cheap to repeat. As soon as `exploit` or `explore` is
+    given, the policy is composed by hand, and what is left out is the paper's.
 
     At a ready point a member asks `exploit` whether to copy another member's weights and hyperparameters; if it does,
     `explore` changes the hyperparameters, and only then. Departures from the paper: a member that diverged or failed is
@@ -127,7 +127,6 @@ class PBT(Policy):
         copy: What is copied: "both", or for experiments "weights", "hyperparameters" or "nothing" (explore only).
         compare: "latest" compares with what the others last published; "equal progress" with what they had when their
             weights had seen as many steps as the member's. What is copied is the donor's newest segment either way.
-            Left out: "equal progress" of `PBT()` alone, else "latest".
         burn_in: Weight steps before which nobody with a finite score copies.
         guard: Conditions that a copy must meet beyond being chosen.
         initial: Hyperparameters known to be good, one mapping per member, for the first members to begin with; names
@@ -138,7 +137,7 @@ class PBT(Policy):
     exploit: ExploitStrategy = None  # type: ignore[assignment]
     explore: ExploreStrategy | InformedExplore | PlainExplore = None  # type: ignore[assignment]
     copy: Copy | str = Copy.BOTH
-    compare: Compare | str = None  # type: ignore[assignment]
+    compare: Compare | str = Compare.LATEST
     burn_in: int = 0
     guard: Guard = field(default_factory=Guard)
     initial: Sequence[Hyperparameters] = ()
@@ -181,8 +180,8 @@ class PBT(Policy):
     def _left_out(self) -> dict[str, object]:
         """Returns what stands for the parts that are not given: all of the default policy, or the paper's."""
         if self.exploit is None and self.explore is None:
-            return {"exploit": Speeds(), "explore": Strides(), "compare": Compare.EQUAL_PROGRESS}
-        return {"exploit": Truncation(), "explore": Perturb(), "compare": Compare.LATEST}
+            return {"exploit": Speeds(), "explore": Strides()}
+        return {"exploit": Truncation(), "explore": Perturb()}
 
     @property
     def memory(self) -> int:
