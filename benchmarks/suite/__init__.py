@@ -8,11 +8,13 @@ from benchmarks.suite._task import NUM_TICKS, Task
 
 _HOMES = {
     "_quadratic": ("nqm", "bowl", "nqm_noisy", "nqm_wide", "nqm_constant"),
+    "_toys": ("triangle", "deceptive", "noise"),
+    "_teacher": ("teacher",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-ROWS = ("nqm", "bowl", "nqm_noisy", "nqm_wide", "nqm_constant")
+ROWS = ("triangle", "nqm", "bowl", "deceptive", "teacher", "nqm_noisy", "nqm_wide", "nqm_constant")
 """The tasks of the table, in its order."""
-TASKS = ROWS
+TASKS = (*ROWS, "noise")
 """All tasks."""
 
 
