@@ -7,14 +7,21 @@ import importlib
 from benchmarks.suite._task import NUM_TICKS, Task
 
 _HOMES = {
-    "_quadratic": ("nqm", "bowl", "nqm_noisy", "nqm_wide", "nqm_constant"),
     "_toys": ("triangle", "deceptive", "noise"),
+    "_quadratic": ("nqm", "bowl", "nqm_noisy", "nqm_wide", "nqm_constant"),
     "_teacher": ("teacher",),
+    "_digits": ("digits30", "digits_clean"),
+    "_control": ("pendulum", "acrobot", "breakout"),
+    "_ring": ("ring",),
+    "_mixed": ("mixed",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-ROWS = ("triangle", "nqm", "bowl", "deceptive", "teacher", "nqm_noisy", "nqm_wide", "nqm_constant")
+ROWS = (
+    *("triangle", "nqm", "bowl", "deceptive", "teacher", "digits30", "digits_clean"),
+    *("nqm_noisy", "nqm_wide", "nqm_constant", "pendulum", "ring"),
+)
 """The tasks of the table, in its order."""
-TASKS = (*ROWS, "noise")
+TASKS = (*ROWS, "mixed", "breakout", "acrobot", "noise")
 """All tasks."""
 
 

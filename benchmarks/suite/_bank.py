@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, final
 
 import numpy as np
@@ -97,28 +97,19 @@ class JaxBank(Bank):
     """States of a JAX task, stacked; all turns of one shape are one call of one program."""
 
     def __init__(self, task: Task, *, num_slots: int, width: int) -> None:
-        from populace.jax import Programs
-
-        self._task = task
-        self._programs = Programs(task.trainable, task.metric)  # type: ignore[arg-type]
+        self._programs = _programs_of(task)
         self._num_slots = num_slots
         self._width = width
         self._slots: Any = None
-        self._trains: dict[Any, Any] = {}
-        self._put: Any = None
-        self._test: Any = None
 
     def begin(self, slot: int, key: Key, hyperparameters: Hyperparameters) -> None:
         import jax
         import jax.numpy as jnp
 
-        state = self._programs.init(key.jax(), hyperparameters)
+        state = self._programs.of_task.init(key.jax(), hyperparameters)
         if self._slots is None:
             self._slots = jax.tree.map(lambda x: jnp.zeros((self._num_slots, *jnp.shape(x)), x.dtype), state)
-            self._put = jax.jit(
-                lambda slots, state, at: jax.tree.map(lambda x, s: x.at[at].set(s), slots, state), donate_argnums=0
-            )
-        self._slots = self._put(self._slots, state, np.int32(slot))
+        self._slots = self._programs.put(self._slots, state, np.int32(slot))
 
     def train(self, turns: Sequence[Turn]) -> list[float]:
         from populace.jax import Shape
@@ -127,7 +118,7 @@ class JaxBank(Bank):
         scores = [np.nan] * len(turns)
         groups: dict[Any, list[int]] = defaultdict(list)
         for place, turn in enumerate(turns):
-            groups[Shape.of(turn.hyperparameters, self._programs.static), turn.num_steps].append(place)
+            groups[Shape.of(turn.hyperparameters, self._programs.of_task.static), turn.num_steps].append(place)
         for (shape, num_steps), places in groups.items():
             for begin in range(0, len(places), self._width):
                 part = places[begin : begin + self._width]
@@ -136,53 +127,72 @@ class JaxBank(Bank):
         return scores
 
     def test(self, slots: Sequence[int], keys: Sequence[Key]) -> list[float]:
-        import jax
-
-        if self._test is None:
-
-            def one(slots: Any, at: Any, words: Any) -> Any:
-                state = jax.tree.map(lambda x: x[at], slots)
-                return self._task.test(jax.random.wrap_key_data(words, impl="threefry2x32"), state)
-
-            self._test = jax.jit(jax.vmap(one, in_axes=(None, 0, 0)))
         words = np.array([key.words() for key in keys])
-        return [float(x) for x in self._test(self._slots, np.array(slots, np.int32), words)]
+        return [float(x) for x in self._programs.test(self._slots, np.array(slots, np.int32), words)]
 
     def _call(self, shape: Any, turns: Sequence[Turn], num_steps: int) -> list[float]:
-        import jax
-
-        if (shape, num_steps) not in self._trains:
-            train = partial(self._programs.train, shape, (num_steps,))
-            self._trains[shape, num_steps] = jax.jit(partial(_wave, train), donate_argnums=0)
-        padded = [*turns, *[turns[0]] * (self._width - len(turns))]
+        room = self._width - len(turns)
+        padded = [*turns, *[turns[0]] * room]
         targets = np.full(self._width, self._num_slots, np.int32)  # out of range: nothing is written
         targets[: len(turns)] = [turn.target for turn in turns]
+        words = [turn.key.fold("interval").words() for turn in turns]
         given = {
             "sources": np.array([turn.source for turn in padded], np.int32),
             "targets": targets,
-            "keys": np.array(
-                [turn.key.fold("interval").words() for turn in turns] + [(0, 0)] * (len(padded) - len(turns)), np.uint32
-            ),
+            "keys": np.array([*words, *words[:1] * room], np.uint32),
             "starts": np.array([turn.start_step for turn in padded], np.int32),
             "hp": shape.arrays([turn.hyperparameters for turn in padded]),
         }
-        self._slots, metrics = self._trains[shape, num_steps](self._slots, self._programs.data, given)
-        return [float(x) for x in np.asarray(_score(metrics, self._task.metric))[: len(turns), -1]]
+        self._slots, scores = self._programs.train(shape, num_steps)(self._slots, self._programs.data, given)
+        return [float(x) for x in np.asarray(scores)[: len(turns)]]
 
 
-def _wave(train: Any, slots: Any, data: Any, given: Mapping[str, Any]) -> tuple[Any, Any]:
-    import jax
+@final
+class _Programs:
+    """The compiled programs of a task, shared by all its banks."""
 
-    states = jax.tree.map(lambda x: x[given["sources"]], slots)
-    states, metrics = jax.vmap(train, in_axes=(None, 0, 0, 0, 0))(
-        data, states, given["keys"], given["starts"], given["hp"]
-    )
-    slots = jax.tree.map(lambda x, s: x.at[given["targets"]].set(s, mode="drop"), slots, states)
-    return slots, metrics
+    def __init__(self, task: Task) -> None:
+        import jax
+
+        from populace.jax import Programs
+
+        def one(slots: Any, at: Any, words: Any) -> Any:
+            state = jax.tree.map(lambda x: x[at], slots)
+            return task.test(jax.random.wrap_key_data(words, impl="threefry2x32"), state)
+
+        def put(slots: Any, state: Any, at: Any) -> Any:
+            return jax.tree.map(lambda x, s: x.at[at].set(s), slots, state)
+
+        self.of_task = Programs(task.trainable, task.metric)  # type: ignore[arg-type]
+        self.data = self.of_task.data
+        self.put = jax.jit(put, donate_argnums=0)
+        self.test = jax.jit(jax.vmap(one, in_axes=(None, 0, 0)))
+        self._metric = task.metric
+        self._trains: dict[tuple[Any, int], Any] = {}
+
+    def train(self, shape: Any, num_steps: int) -> Any:
+        """Returns the program that trains turns of a shape for so many steps."""
+        import jax
+
+        if (shape, num_steps) not in self._trains:
+            one = partial(self.of_task.train, shape, (num_steps,))
+
+            def wave(slots: Any, data: Any, given: Mapping[str, Any]) -> tuple[Any, Any]:
+                states = jax.tree.map(lambda x: x[given["sources"]], slots)
+                states, metrics = jax.vmap(one, in_axes=(None, 0, 0, 0, 0))(
+                    data, states, given["keys"], given["starts"], given["hp"]
+                )
+                slots = jax.tree.map(lambda x, s: x.at[given["targets"]].set(s, mode="drop"), slots, states)
+                score = next(iter(metrics.values())) if self._metric is None else metrics[self._metric]
+                return slots, score[:, -1]
+
+            self._trains[shape, num_steps] = jax.jit(wave, donate_argnums=0)
+        return self._trains[shape, num_steps]
 
 
-def _score(metrics: Mapping[str, Any], metric: str | None) -> Any:
-    return metrics[metric] if metric is not None else next(iter(metrics.values()))
+@cache
+def _programs_of(task: Task) -> _Programs:
+    return _Programs(task)
 
 
 @final

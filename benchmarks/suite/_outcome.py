@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.suite._bank import Slots
 from populace.space import Hyperparameters, Key, Space
 
-NUM_CURVE_POINTS = 20
+NUM_CURVE_POINTS = 10
 
 
 @final
@@ -31,7 +31,7 @@ class Outcome:
     best_at: float
     """Share of the budget after which the best score came."""
     curve: tuple[float, ...]
-    """The best score so far after each twentieth of the budget; -inf is written as None."""
+    """The best score so far after each tenth of the budget; -inf is written as None."""
     spread: float | None = None
     """Of a population's last hyperparameters against its first ones: the mean ratio of standard deviations."""
     num_copies: int | None = None

@@ -14,7 +14,7 @@ NUM_TICKS = 100
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
     """A task with its settings, fixed beforehand."""
 
