@@ -14,6 +14,7 @@ _HOMES = {
     "_control": ("pendulum", "acrobot", "breakout"),
     "_ring": ("ring",),
     "_mixed": ("mixed",),
+    "_translation": ("translation",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 ROWS = (
@@ -21,7 +22,7 @@ ROWS = (
     *("nqm_noisy", "nqm_wide", "nqm_constant", "pendulum", "ring"),
 )
 """The tasks of the table, in its order."""
-TASKS = (*ROWS, "mixed", "breakout", "acrobot", "noise")
+TASKS = (*ROWS, "mixed", "breakout", "acrobot", "translation", "noise")
 """All tasks."""
 
 
