@@ -12,7 +12,7 @@ from benchmarks.suite._population import Timing, run_population
 from benchmarks.suite._results import Results, Setting, digest_of
 from benchmarks.suite._task import Task
 from benchmarks.suite._trials import SAMPLERS, run_halving, run_sequential
-from populace.core import PBT, Policy, RandomSearch
+from populace.core import PBT, Compare, Guard, Policy, RandomSearch
 from populace.core.exploit import Truncation
 from populace.core.explore import Mixture
 
@@ -30,7 +30,13 @@ def policy_named(name: str) -> Policy:
         case "random":
             return RandomSearch()
         case "plain":
-            return PBT(exploit=Truncation(0.2), explore=Mixture(resample=0.1, factors=(0.8, 1.25)))
+            # Everything is named: the defaults of PBT() are what is being chosen.
+            return PBT(
+                exploit=Truncation(0.2),
+                explore=Mixture(resample=0.1, factors=(0.8, 1.25)),
+                compare=Compare.LATEST,
+                guard=Guard(),
+            )
     module, _, attribute = name.rpartition(":")
     made = getattr(importlib.import_module(module) if module else populace, attribute)
     policy = made() if callable(made) else made
