@@ -6,7 +6,7 @@ CDPATH='' cd -- "$(dirname -- "$0")"
 
 NEEDED='.[demo,stats,test,lint]'
 # Pinned here and not in the package: a tested torch for us, a wide choice for users.
-NEEDED_FOR_ALL='torch==2.13.0 jax optuna ConfigSpace'
+NEEDED_FOR_ALL='torch==2.13.0 jax optuna ConfigSpace sacrebleu num2words'
 NEEDED_FOR_QUALITY='coverage==7.17.4 mutmut==3.8.1'
 
 usage() {
@@ -17,6 +17,7 @@ usage() {
 ./do test --all [ARG ..] install torch and jax too, and skip nothing for a missing package
 ./do check               lint, format, types, import contracts, rules of the house
 ./do bench [NAME ...]    run a benchmark; without a name, list them
+./do bench algorithms [--tasks ...]   the suite: policies, random search, Optuna (a night; what is known is kept)
 ./do bench quality [--sample N]   branch coverage and mutation score of what the promises rest on
 ./do soak [--kills N]    kill, pause and restart real processes on a real run, then verify it
 ./do simulate [--seeds A:B] [--mutant NAME]   simulated schedules with faults, from seeds
@@ -120,7 +121,7 @@ check)
     check
     ;;
 bench)
-    [ "${1:-}" != quality ] || level=quality
+    case ${1:-} in quality) level=quality ;; algorithms) level=all ;; esac
     setup "$level"
     exec .venv/bin/python -m benchmarks "$@"
     ;;

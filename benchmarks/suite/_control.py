@@ -1,0 +1,48 @@
+"""Deep reinforcement learning: PPO on Pendulum, Acrobot and Breakout (`populace.demos.PPO`), judged on fresh episodes.
+
+The score is the mean return of the last 32 finished training episodes; the test is the mean return of the chosen policy
+in 128 fresh episodes. `pendulum`: 300 iterations (76,800 frames a member), as fast a learner of it as there is gets
+about -150 here, a random policy -1200. `acrobot`: 200 iterations, a good constant exists and all algorithms are about
+level. `breakout`: 1000 iterations (256,000 frames a member), long enough for a schedule to pay; bricks per episode, no
+optimum known.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.suite._task import Task
+from populace.demos import PPO, PPO_SPACE, Acrobot, Breakout, Environment, Pendulum
+
+_NUM_EPISODES = 128
+
+
+def pendulum() -> Task:
+    return _task("pendulum", Pendulum(), steps_per_tick=3)
+
+
+def acrobot() -> Task:
+    return _task("acrobot", Acrobot(), steps_per_tick=2)
+
+
+def breakout() -> Task:
+    return _task("breakout", Breakout(), steps_per_tick=10)
+
+
+def _task(name: str, environment: Environment, *, steps_per_tick: int) -> Task:
+    ppo = PPO(environment)
+
+    def test(key: Any, state: Any) -> Any:
+        return ppo.test(key, state, num_episodes=_NUM_EPISODES).mean()
+
+    return Task(
+        name=name,
+        trainable=ppo,
+        space=PPO_SPACE,
+        steps_per_tick=steps_per_tick,
+        test=test,
+        metric="return",
+        source="populace.demos; no optimum known",
+        num_seeds=8,
+        seeds_at_once=8,
+    )

@@ -1,0 +1,163 @@
+"""The suite's short way through a run against the engine's, and what every algorithm may spend."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+pytest.importorskip("jax")
+
+from benchmarks.suite import task_named
+from benchmarks.suite._contestants import policy_named
+from benchmarks.suite._population import run_population
+from benchmarks.suite._quadratic import Quadratic
+from benchmarks.suite._task import Task
+
+from populace import Inline, LogUniform, Vectorised, tune
+from populace.demos import QUADRATIC_SPACE, NoisyQuadratic
+from populace.worker import Trainable
+
+EIGHT = Quadratic(num_dims=8)
+SMALL = dataclasses.replace(task_named("nqm"), trainable=EIGHT, steps_per_tick=1, test=EIGHT.test)
+
+
+class Loss(Trainable):
+    """A plain task whose score is to be made large."""
+
+    def __init__(self) -> None:
+        self.task = NoisyQuadratic(num_dims=8, num_updates=1)
+
+    def init(self, key, hp):
+        return self.task.init(key, hp)
+
+    def step(self, key, state, hp):
+        return self.task.step(key, state, hp)
+
+    def evaluate(self, key, state):
+        return -math.log10(self.task.evaluate(key, state)["loss"])
+
+
+PLAIN = Task(
+    name="plain",
+    trainable=Loss(),
+    space=QUADRATIC_SPACE,
+    steps_per_tick=1,
+    test=lambda key, state: Loss().evaluate(key, state),
+    source="populace.demos",
+)
+
+
+def _engine(task, policy, directory, **settings):
+    return tune(
+        task.trainable,
+        task.space,
+        population=6,
+        steps=task.num_steps,
+        policy=policy,
+        seed=3,
+        mode="max",
+        synchronous=True,
+        directory=directory,
+        name="real",
+        **settings,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["plain", "default"])
+@pytest.mark.parametrize("task", [SMALL, PLAIN], ids=["jax", "plain"])
+def test_short_way_takes_exactly_the_decisions_of_a_real_run(task, policy, tmp_path, monkeypatch):
+    """A table made by another algorithm than the one that users get would say nothing about theirs."""
+    monkeypatch.setenv("POPULACE_PROGRESS", "off")
+    chosen, interval = policy_named(policy), 13
+    executor = Vectorised(devices=1) if task is SMALL else Inline()
+    real = _engine(task, chosen, tmp_path, interval=interval, executor=executor)
+    (short,) = run_population(task, chosen, seeds=[3], population=6, interval=interval)
+    mine = {segment.id: segment for segment in short.segments}
+    assert mine.keys() == {segment.id for segment in real.segments}
+    for theirs in real.segments:
+        ours = mine[theirs.id]
+        assert (ours.parent, ours.donor) == (theirs.parent, theirs.donor)
+        assert (ours.start_step, ours.end_step, ours.member_start) == (
+            theirs.start_step,
+            theirs.end_step,
+            theirs.member_start,
+        )
+        assert ours.hyperparameters == theirs.hyperparameters
+        # The last bits of a compiled program depend on how many rows it has.
+        assert ours.score == pytest.approx(theirs.score, rel=1e-4, abs=1e-6)
+    assert short.best.score == pytest.approx(real.best.score, rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("timing", ["sync", "async", "async-unequal"])
+def test_every_timing_spends_the_budget_and_keeps_lineages_whole(timing):
+    """Equal cost is the whole point of a comparison, and weights must come from where the log says."""
+    (run,) = run_population(PLAIN, policy_named("plain"), seeds=[1], population=5, interval=7, timing=timing)
+    assert run.best.member_steps == 5 * 100
+    by_id = {segment.id: segment for segment in run.segments}
+    for segment in run.segments:
+        assert segment.start_step == (0 if segment.parent is None else by_id[segment.parent].end_step)
+    ends = [max(s.member_end for s in run.segments if s.member == member) for member in range(5)]
+    assert ends == [100] * 5
+
+
+@pytest.mark.slow
+def test_members_of_unequal_speed_copy_weights_of_another_age():
+    """In lockstep all weights are equally old; without, an algorithm must live with others."""
+
+    def ages(timing):
+        (run,) = run_population(PLAIN, policy_named("plain"), seeds=[1], population=6, interval=5, timing=timing)
+        return {segment.start_step - segment.member_start for segment in run.segments}
+
+    assert ages("sync") == {0}
+    assert len(ages("async-unequal")) > 3
+
+
+@pytest.mark.slow
+def test_seeds_that_train_together_do_what_each_does_alone():
+    """Which seeds share a call is a matter of speed, not of results."""
+    together = run_population(SMALL, policy_named("plain"), seeds=[4, 5], population=5, interval=10)
+    (alone,) = run_population(SMALL, policy_named("plain"), seeds=[5], population=5, interval=10)
+    assert [s.hyperparameters for s in together[1].segments] == [s.hyperparameters for s in alone.segments]
+    assert together[1].outcome().test == pytest.approx(alone.outcome().test, rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["tpe", "gp", "asha"])
+def test_trials_spend_what_a_population_spends(kind):
+    """Equal member-steps for everybody, those of stopped runs included."""
+    pytest.importorskip("optuna")
+    from benchmarks.suite._trials import run_halving, run_sequential
+
+    if kind == "gp":
+        pytest.importorskip("torch")
+    given = {"seeds": [1, 2], "population": 4, "interval": 15}
+    outcomes = run_halving(PLAIN, **given) if kind == "asha" else run_sequential(PLAIN, kind, **given)
+    assert [each.member_steps for each in outcomes] == [400, 400]
+    assert all(math.isfinite(each.test) for each in outcomes)
+
+
+@pytest.mark.slow
+def test_halving_begins_with_the_populations_first_hyperparameters():
+    """A paired start: otherwise one of the two has had the luckier draw."""
+    pytest.importorskip("optuna")
+    from benchmarks.suite._trials import _from_unit, _Search, _to_unit
+
+    task = dataclasses.replace(PLAIN, space={"learning_rate": LogUniform(1e-3, 1.0)})
+    search = _Search(task, "asha", seeds=[7], population=3, interval=10, num_places=3)
+    (run,) = run_population(task, policy_named("random"), seeds=[7], population=3, interval=50)
+    firsts = [s.hyperparameters["learning_rate"] for s in run.segments if s.generation == 0]
+    drawn = [search.first(7, member) for member in range(3)]
+    assert [each["learning_rate"] for each in drawn] == firsts
+    back = [_from_unit(task.space, _to_unit(task.space, each))["learning_rate"] for each in drawn]
+    assert back == pytest.approx(firsts)
+
+
+@pytest.mark.slow
+def test_pure_noise_keeps_the_spread_of_random_search():
+    """The measure by which a policy is found to read meaning into noise must be one where nobody does."""
+    runs = run_population(task_named("noise"), policy_named("random"), seeds=[0], population=10, interval=10)
+    assert [run.outcome().spread for run in runs] == pytest.approx([1.0])
