@@ -187,14 +187,16 @@ def _torch() -> dict[str, float]:
     return {"core_us": 1e6 * torch_core_s_per_step()}
 
 
-def _tune(executor: Any, generations: int, *, population: int = 16, interval: int = 20, **settings: Any) -> Any:
+def _tune(
+    executor: Any, generations: int, *, task: Any = None, population: int = 16, interval: int = 20, **settings: Any
+) -> Any:
     import populace
     from benchmarks._digits_jax import SPACE, Digits
 
     os.environ["POPULACE_PROGRESS"] = "off"
     with tempfile.TemporaryDirectory() as directory:
         return populace.tune(
-            Digits(),
+            task or Digits(),
             SPACE,
             population=population,
             steps=interval * generations,
@@ -332,36 +334,10 @@ def _memory_case() -> dict[str, float]:
             return -state["w"].mean()
 
     def run(task: Any, generations: int) -> None:
-        os.environ["POPULACE_PROGRESS"] = "off"
-        with tempfile.TemporaryDirectory() as directory:
-            executor = populace.Vectorised(devices=1, chunk=1, checkpoint_every=3)
-            populace.tune(
-                task,
-                {"lr": populace.LogUniform(1e-3, 1e-1)},
-                population=population,
-                steps=2 * generations,
-                interval=2,
-                seed=0,
-                name="large",
-                directory=directory,
-                executor=executor,
-            )
+        executor = populace.Vectorised(devices=1, chunk=1, checkpoint_every=3)
+        _tune(executor, generations, task=task, population=population, interval=2)
 
-    from populace.testing import JaxBowl
-
-    os.environ["POPULACE_PROGRESS"] = "off"
-    with tempfile.TemporaryDirectory() as directory:
-        populace.tune(
-            JaxBowl(),
-            {"lr": populace.LogUniform(1e-3, 1e-1)},
-            population=4,
-            steps=8,
-            interval=2,
-            metric="score",
-            name="warm",
-            directory=directory,
-            executor=populace.Vectorised(devices=1),
-        )
+    run(None, 3)  # what the library itself takes
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     run(Large(), 9)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

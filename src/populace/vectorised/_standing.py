@@ -20,7 +20,7 @@ from populace.core import (
     lockstep_id,
 )
 from populace.store import Claim, Draft, Ending, Store
-from populace.worker import first_draft, next_draft
+from populace.worker import first_draft, next_draft, with_ancestors, with_segments
 
 _SPARE = 1000
 
@@ -38,14 +38,15 @@ class Standing:
     def __init__(self, store: Store, spec: RunSpec, claims: Sequence[Claim]) -> None:
         self._spec = spec
         self._joined = {claim.member: claim.joined for claim in claims}
-        changes = store.snapshot()
+        changes = store.snapshot(newest=True)
         empty = Population.empty(space=spec.space, mode=spec.mode, seed=spec.seed, size=spec.population)
         ended = [s for s in changes.ended if s.member < spec.population]
-        self.population = empty.with_ended(ended, changes.sequence)
-        if ended and (spec.synchronous or spec.policy.memory or spec.policy.needs_history):
-            forest = {s.id: s.as_of(changes.sequence) for s in store.segments() if s.ended is not None}
-            self.population = replace(self.population, forest={**forest, **self.population.forest})
-        self._fallbacks = {s.fallback: store.segment(s.fallback) for s in ended if s.fallback is not None}
+        population = empty.with_ended(ended, changes.sequence)
+        needed = [s.fallback for s in ended if s.fallback is not None]
+        if spec.synchronous:  # whoever has gone further counts as it stood before, or where it stands
+            needed += [SegmentId(s.member, s.generation - 1) for s in ended if s.generation]
+        population = with_segments(population, store, needed)
+        self.population = with_ancestors(population, store, spec.policy, population.forest.values())
 
     def newest(self, member: int) -> Segment | None:
         """Returns a member's newest ended segment."""
@@ -84,7 +85,6 @@ class Standing:
     def _find(self, id: SegmentId) -> Segment:
         newest = self.population.latest[id.member]
         found = newest if newest is not None and newest.id == id else self.population.forest.get(id)
-        found = found or self._fallbacks.get(id)
         assert found is not None, "a parent is a newest segment, or was read from the log"
         return found
 

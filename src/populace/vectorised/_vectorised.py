@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import Literal, final
 
 from populace._errors import DamagedCheckpoint, MissingExtra, UsageError
-from populace.checkpoints import CheckpointStore, needs_template, unpack
-from populace.core import RunSpec, base_of
+from populace.checkpoints import CheckpointStore
+from populace.core import RunSpec
 from populace.executors import LEASE_S, Executor, Job, Outages
 from populace.store import Claim, Store
 from populace.vectorised._level import claim_level, release
-from populace.worker import STATE_NAME, Driven, PatientCheckpoints, PatientStore, Worker, first_draft, loop_of
-
-if TYPE_CHECKING:
-    from populace.jax import Programs
-    from populace.vectorised._rows import Rows
+from populace.worker import Driven, PatientCheckpoints, PatientStore, Worker, loop_of
 
 _NAME = "vectorised"
 
@@ -126,16 +120,17 @@ class Vectorised(Executor):
         watch: Callable[[], None],
         stopping: Callable[[], bool],
     ) -> None:
-        devices = _devices(self.devices, len(claims))
         from populace.jax import Programs
         from populace.vectorised._chunks import Chunks
+        from populace.vectorised._devices import devices_for
+        from populace.vectorised._loading import load_rows
         from populace.vectorised._loop import Loop
         from populace.vectorised._standing import Standing
         from populace.vectorised._writer import Writer
 
-        spec = job.spec
+        spec, devices = job.spec, devices_for(self.devices, len(claims))
         programs = Programs(job.trainable, spec.metric)  # type: ignore[arg-type]  # `check` has seen to it
-        rows, largest = _rows(programs, spec, store, checkpoints, claims, devices)
+        rows, largest = load_rows(programs, spec, store, checkpoints, claims, devices)
         left = -(-(spec.steps - claims[0].steps) // spec.interval)
         Loop(
             spec=spec,
@@ -147,57 +142,3 @@ class Vectorised(Executor):
             checkpoint_every=self.checkpoint_every,
             best=store.state().best,
         ).run(watch, stopping)
-
-
-def _devices(wanted: int | None, members: int) -> list[Any]:
-    """Returns the devices to use, at most one per member."""
-    import jax
-
-    if wanted != 1:
-        cores = len(os.sched_getaffinity(0)) if "sched_getaffinity" in dir(os) else os.cpu_count() or 1
-        with suppress(RuntimeError):  # JAX has started: its devices are what they are
-            # An XLA device of a processor keeps little more than one core busy with small models.
-            jax.config.update("jax_num_cpu_devices", wanted or cores)
-    found: list[Any] = jax.devices()
-    if wanted is not None and wanted > len(found):
-        raise UsageError(
-            f"`devices` must be at most the {len(found)} that JAX has, but got Vectorised(devices={wanted}): lower it, "
-            f"or start JAX with more (jax.config.update('jax_num_cpu_devices', {wanted}))"
-        )
-    return found[: min(wanted or len(found), members)]
-
-
-def _rows(
-    programs: Programs,
-    spec: RunSpec,
-    store: Store,
-    checkpoints: CheckpointStore,
-    claims: Sequence[Claim],
-    devices: Sequence[Any],
-) -> tuple[Rows, int]:
-    """Returns the members' states, loaded or made, and how many members a device holds at most."""
-    from populace.vectorised._block import Block
-    from populace.vectorised._rows import Rows
-
-    def first_state(member: int, hyperparameters: Any) -> Any:
-        return programs.init(spec.init_key(member).jax(), spec.space.active(hyperparameters))
-
-    def state_of(claim: Claim) -> Any:
-        base = None if claim.newest is None else base_of(claim.newest)
-        if base is None:
-            return first_state(claim.member, first_draft(spec, claim.member, 1).hyperparameters)
-        source = store.segment(base)
-        assert source is not None, "a base is in the log"
-        assert source.checkpoint is not None, "a base has a checkpoint"
-        blob = checkpoints.get(source.checkpoint)
-        like = None
-        if needs_template(blob):
-            like = {STATE_NAME: {STATE_NAME: first_state(claim.member, source.hyperparameters)}}
-        held = unpack(blob, like=like, allow_pickle=spec.allow_pickle)[STATE_NAME]
-        assert isinstance(held, dict), "a task's state is tracked in a dict"
-        return held[STATE_NAME]
-
-    share = -(-len(claims) // len(devices))
-    parts = [claims[i : i + share] for i in range(0, len(claims), share)]
-    blocks = [Block(programs, d, map(state_of, part), share) for d, part in zip(devices, parts, strict=False)]
-    return Rows(blocks, [[c.member for c in part] for part in parts], first_state), share

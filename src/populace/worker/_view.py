@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import final
 
-from populace.core import Population, RunSpec, Segment, SegmentId, lockstep_id
+from populace.core import Population, RunSpec, Segment, lockstep_id
 from populace.store import Store
+from populace.worker._ancestors import with_ancestors, with_segments
 
 _SPARE = 1000
 
@@ -50,38 +51,17 @@ class View:
 
     def _fill(self, newest: Segment, joined: int) -> None:
         """Loads the ancestors that the policy looks at and that ended before this worker first looked."""
-        policy = self._spec.policy
-        if newest.fallback is not None and newest.fallback not in self._population.forest:
-            good = self._store.segment(newest.fallback)
-            assert good is not None, "a fallback is in the log"
-            self._population = replace(self._population, forest={**self._population.forest, good.id: good})
+        if newest.fallback is not None:
+            self._population = with_segments(self._population, self._store, [newest.fallback])
         if not self._looks_back:
             return
-        forest, start = dict(self._population.forest), len(self._population.forest)
-
-        def get(id: SegmentId) -> Segment:
-            if id not in forest:
-                found = self._store.segment(id)
-                assert found is not None, "an ancestor is in the log"
-                forest[id] = found.as_of(self._population.sequence)
-            return forest[id]
-
         known = [s for s in self._population.latest if s is not None]
         if self._spec.synchronous:
-            known = [get(lockstep_id(s, newest.generation, joined)) for s in known]
-        if policy.memory or policy.needs_history:
-            least = min((s.end_step for s in known), default=0)
-            for segment in known:
-                walker, seen = segment, 0
-                while walker.parent is not None:
-                    # At equal progress the evaluations count from where everybody has been.
-                    is_later = policy.needs_history and walker.end_step > least
-                    seen += 0 if is_later else len(walker.evaluations)
-                    if seen >= policy.memory and not is_later:
-                        break
-                    walker = get(walker.parent)
-        if len(forest) > start:
-            self._population = replace(self._population, forest=forest)
+            self._population = with_segments(
+                self._population, self._store, (lockstep_id(s, newest.generation, joined) for s in known)
+            )
+            known = [self._population.forest[lockstep_id(s, newest.generation, joined)] for s in known]
+        self._population = with_ancestors(self._population, self._store, self._spec.policy, known)
 
     def _prune(self) -> None:
         """Forgets segments that no decision will look at again, so that a long run does not fill the memory."""
