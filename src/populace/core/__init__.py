@@ -21,22 +21,27 @@ from populace.core._schedule import Piece, Schedule
 from populace.core._score import Diverged, Failed, Finite, Mode, Outcome, Status, outcome_of, status_of
 from populace.core._segment import Evaluation, Segment, SegmentId, Why
 from populace.core._spec import RunSpec
+from populace.core._together import Ahead, Answers, Draws, Level, Together
 from populace.core._verify import Chapter, Violation, chapters, verify_log
 from populace.core._whole import check_metric, check_whole
 
 __all__ = [
     "PBT",
+    "Ahead",
+    "Answers",
     "Chapter",
     "Compare",
     "Continue",
     "Copy",
     "Decision",
     "Diverged",
+    "Draws",
     "Evaluation",
     "Exploit",
     "Failed",
     "Finite",
     "Guard",
+    "Level",
     "Lineage",
     "Mode",
     "Outcome",
@@ -51,6 +56,7 @@ __all__ = [
     "SegmentId",
     "Start",
     "Status",
+    "Together",
     "Violation",
     "Wait",
     "Why",

@@ -200,6 +200,19 @@ def _tie(seed: int, member: int, generation: int) -> int:
     return _mix((seed & _MASK) ^ _mix(member ^ _mix(generation)))
 
 
+def ties(seed: int, members: NDArray[np.int64], generations: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Returns the numbers that order segments among equal scores, as `Population.tie_P` holds them."""
+    word = members.astype(np.uint64) ^ _mix_all(generations.astype(np.uint64))
+    return _mix_all(_mix_all(word) ^ np.uint64(seed & _MASK))
+
+
+def _mix_all(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    z = x + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ z >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ z >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return z ^ z >> np.uint64(31)
+
+
 def _mix(x: int) -> int:
     """SplitMix64 (Steele, Lea, Flood 2014): a counter-based generator without state."""
     z = (x + 0x9E3779B97F4A7C15) & _MASK
