@@ -158,7 +158,7 @@ def _rows(population: int, hidden: int, devices: int) -> tuple[Any, list[Any], A
         for device, part in zip(jax.devices(), parts, strict=True)
     ]
     rows = Rows(blocks, parts, lambda m, hp: programs.init(Key(m).jax(), hp))
-    turns = [Turn(row=m, hyperparameters=draws[m], key_2=Key(m).words(), start_step=0) for m in range(population)]
+    turns = [Turn(m, draws[m], Key(m).words(), 0) for m in range(population)]
     return rows, turns, programs
 
 

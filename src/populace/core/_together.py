@@ -226,9 +226,9 @@ class Together:
         """Returns draws in the form in which a device decides by them."""
         is_fresh_GPD = self._is_fresh(draws)
         drawn_GPD = self._drawn(draws.longs_GPD[1], is_fresh_GPD)
-        is_odd_G = _any_G(np.isnan(drawn_GPD))
+        is_odd_G = _per_generation(np.isnan(drawn_GPD))
         for count in range(1, self.num_selected + 1):
-            is_odd_G |= _any_G(bounded(draws.pick_GP, count)[1])
+            is_odd_G |= _per_generation(bounded(draws.pick_GP, count)[1])
         return Ahead(
             tie_GP=draws.tie_GP,
             pick_GP=draws.pick_GP & np.uint64(2**32 - 1),
@@ -298,7 +298,7 @@ class Together:
         return {**why, "score": outcome.value, **copied}
 
 
-def _any_G(is_so: Bools) -> Bools:
+def _per_generation(is_so: Bools) -> Bools:
     found: Bools = np.any(is_so.reshape(len(is_so), -1), axis=1)
     return found
 

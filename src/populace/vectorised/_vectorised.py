@@ -121,6 +121,7 @@ class Vectorised(Executor):
         stopping: Callable[[], bool],
     ) -> None:
         from populace.jax import Programs
+        from populace.vectorised._backlog import Backlog
         from populace.vectorised._chunks import Chunks
         from populace.vectorised._devices import devices_for
         from populace.vectorised._loading import load_rows
@@ -132,13 +133,15 @@ class Vectorised(Executor):
         programs = Programs(job.trainable, spec.metric)  # type: ignore[arg-type]  # `check` has seen to it
         rows, largest = load_rows(programs, spec, store, checkpoints, claims, devices)
         left = -(-(spec.steps - claims[0].steps) // spec.interval)
+        writer = Writer(open_store, checkpoints, allow_pickle=spec.allow_pickle)
         Loop(
             spec=spec,
-            claims=claims,
+            members=[claim.member for claim in claims],
+            steps=claims[0].steps,
             standing=Standing(store, spec, claims),
             rows=rows,
-            writer=Writer(open_store, checkpoints, allow_pickle=spec.allow_pickle),
+            backlog=Backlog(
+                spec=spec, claims=claims, writer=writer, every=self.checkpoint_every, best=store.state().best
+            ),
             chunks=Chunks(self._chunk(spec, devices[0].platform, largest), largest, left),
-            checkpoint_every=self.checkpoint_every,
-            best=store.state().best,
         ).run(watch, stopping)
