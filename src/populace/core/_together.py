@@ -48,6 +48,17 @@ class Draws:
     longs_GPD: tuple[Longs, Longs]
     """How each hyperparameter changes: whether it is drawn anew, then how it moves or to what."""
 
+    def part(self, start: int, count: int) -> Draws:
+        """Returns those of some generations among these."""
+        upto = slice(start, start + count)
+        fresh, then = self.longs_GPD
+        return Draws(
+            first=self.first + start,
+            tie_GP=self.tie_GP[upto],
+            pick_GP=self.pick_GP[upto],
+            longs_GPD=(fresh[upto], then[upto]),
+        )
+
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 import numpy.typing as npt
 
 from populace.space._continuous import SHARE_LEAVING_ZERO, Complement, Continuous, LogUniform, Uniform
 from populace.space._dimension import Dimension
-from populace.space._discrete import Choice, Constant, Listed
+from populace.space._discrete import Choice, Constant, Listed, Ordinal
 from populace.space._factors import Factors
 from populace.space._integer import Integral
 from populace.space._keys import bounded, doubles_of
@@ -36,15 +36,15 @@ Math = ModuleType
 class Column(ABC):
     """A dimension as an array."""
 
+    redraws: ClassVar[bool] = False
+    """Whether perturbing is a draw from the prior."""
+    is_fixed: ClassVar[bool] = False
+    """Whether there is one value only."""
+
     @property
     @abstractmethod
     def kind(self) -> type[float] | type[int] | type[bool] | None:
-        """The type that all values have; None where they differ or are no numbers."""
-
-    @property
-    def redraws(self) -> bool:
-        """Whether perturbing is a draw from the prior."""
-        return False
+        """The type that all values have; None where they differ, are no numbers, or do not fit into 32 bits."""
 
     @abstractmethod
     def code(self, value: Value) -> float | None:
@@ -75,6 +75,9 @@ class Column(ABC):
         """Returns the values as numbers, in 64 bits; for columns that have a kind."""
 
 
+_LARGEST = 2**31 - 1
+
+
 def column_of(dimension: Dimension) -> Column | None:
     """Returns a dimension as a column; None for one that is in force under conditions only, or of another kind."""
     if dimension.conditions:
@@ -84,8 +87,10 @@ def column_of(dimension: Dimension) -> Column | None:
         return _Real(dimension)
     if isinstance(dimension, Integral):
         return _Whole(dimension)
-    if isinstance(dimension, Listed):
-        return _Places(dimension)
+    if isinstance(dimension, Choice):
+        return _Unordered(dimension)
+    if isinstance(dimension, Ordinal):
+        return _Ordered(dimension)
     return _Fixed(dimension) if isinstance(dimension, Constant) else None
 
 
@@ -125,8 +130,8 @@ class _Whole(Column):
     dimension: Integral
 
     @property
-    def kind(self) -> type[int]:
-        return int
+    def kind(self) -> type[float] | type[int] | type[bool] | None:
+        return _kind_of([self.dimension.low, self.dimension.high])
 
     def code(self, value: Value) -> float | None:
         return float(value) if type(value) is int else None
@@ -153,19 +158,13 @@ class _Whole(Column):
         return codes
 
 
-@final
 @dataclass(frozen=True)
 class _Places(Column):
     dimension: Listed
 
     @property
-    def redraws(self) -> bool:
-        return isinstance(self.dimension, Choice)
-
-    @property
     def kind(self) -> type[float] | type[int] | type[bool] | None:
-        kinds = {type(value) for value in self.dimension.values}
-        return next((kind for kind in (float, int, bool) if kinds == {kind}), None)
+        return _kind_of(self.dimension.values)
 
     def code(self, value: Value) -> float | None:
         known = enumerate(self.dimension.values)
@@ -178,11 +177,6 @@ class _Places(Column):
         drawn, is_rejected = bounded(longs, len(self.dimension.values))
         return np.where(is_rejected, np.nan, drawn)
 
-    def perturbed(self, m: Math, codes: Floats, is_second: Bools, drawn: Floats, factors: Factors) -> Floats:
-        if self.redraws:
-            return drawn
-        return _within(m, codes + m.where(is_second, 1.0, -1.0), 0.0, float(len(self.dimension.values) - 1))
-
     def plain(self, m: Math, codes: Floats) -> Plain:
         values: Plain = m.asarray(np.array(self.dimension.values))[codes.astype(np.int32)]
         return values
@@ -190,12 +184,29 @@ class _Places(Column):
 
 @final
 @dataclass(frozen=True)
+class _Unordered(_Places):
+    redraws: ClassVar[bool] = True
+
+    def perturbed(self, m: Math, codes: Floats, is_second: Bools, drawn: Floats, factors: Factors) -> Floats:
+        return drawn
+
+
+@final
+@dataclass(frozen=True)
+class _Ordered(_Places):
+    def perturbed(self, m: Math, codes: Floats, is_second: Bools, drawn: Floats, factors: Factors) -> Floats:
+        return _within(m, codes + m.where(is_second, 1.0, -1.0), 0.0, float(len(self.dimension.values) - 1))
+
+
+@final
+@dataclass(frozen=True)
 class _Fixed(Column):
     dimension: Constant
+    is_fixed: ClassVar[bool] = True
 
     @property
     def kind(self) -> type[float] | type[int] | type[bool] | None:
-        return next((kind for kind in (float, int, bool) if type(self.dimension.value) is kind), None)
+        return _kind_of([self.dimension.value])
 
     def code(self, value: Value) -> float | None:
         held = self.dimension.value
@@ -213,6 +224,13 @@ class _Fixed(Column):
     def plain(self, m: Math, codes: Floats) -> Plain:
         values: Plain = m.full(codes.shape, self.dimension.value)
         return values
+
+
+def _kind_of(values: Sequence[Value]) -> type[float] | type[int] | type[bool] | None:
+    kinds = {type(value) for value in values}
+    if any(isinstance(value, int) and abs(value) > _LARGEST for value in values):
+        return None
+    return next((kind for kind in (float, int, bool) if kinds == {kind}), None)
 
 
 def _within(m: Math, codes: Floats, low: float, high: float) -> Floats:

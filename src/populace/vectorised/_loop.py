@@ -6,15 +6,19 @@ there are checkpoints it can stand on.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import jax
+import numpy as np
 
+from populace._errors import RunFailed
 from populace.core import RunSpec
 from populace.store import Ending
 from populace.vectorised._backlog import Backlog
 from populace.vectorised._block import Turn
+from populace.vectorised._calls import Calls
 from populace.vectorised._chunks import Chunks
 from populace.vectorised._endings import Endings, plan_of
 from populace.vectorised._interval_keys import IntervalKeys
@@ -33,7 +37,8 @@ class Loop:
         standing: Where they stand.
         rows: Their states.
         backlog: Holds what has ended.
-        chunks: Chooses how many members train in one call.
+        chunks: Chooses how many members train at a time.
+        calls: Chooses how many generations a call trains.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class Loop:
         rows: Rows,
         backlog: Backlog,
         chunks: Chunks,
+        calls: Calls,
     ) -> None:
         self._spec = spec
         self._members = members
@@ -54,6 +60,7 @@ class Loop:
         self._rows = rows
         self._backlog = backlog
         self._chunks = chunks
+        self._calls = calls
         self._keys = IntervalKeys(spec.seed, members)
 
     def run(self, watch: Callable[[], None], stopping: Callable[[], bool]) -> None:
@@ -65,7 +72,11 @@ class Loop:
         """
         try:
             while self._steps < self._spec.steps and not stopping():
-                self._generation()
+                count = self._calls.num_next(self._steps, self._backlog.room)
+                if count > 1:
+                    self._call(count)
+                else:
+                    self._generation()
                 if self._backlog.is_due:
                     self._backlog.write(self._rows)
                 watch()
@@ -76,6 +87,7 @@ class Loop:
             self._backlog.wait()
 
     def _generation(self) -> None:
+        began = time.perf_counter()
         num_steps = min(self._spec.interval, self._spec.steps - self._steps)
         self._standing.check_hope(self._backlog.best)
         begun = self._standing.begin(num_steps)
@@ -86,8 +98,32 @@ class Loop:
         plan = plan_of(num_steps, self._spec.evaluate_every)
         told = self._chunks.train(self._rows, self._turns(begun, generations), plan)
         self._keys.of([g + 1 for g in generations])  # ahead, while the device trains
-        endings = self._endings(Endings(self._spec, plan), begun, generations, jax.device_get(told))
-        self._end(begun, endings, num_steps)
+        trained = time.perf_counter()
+        told = jax.device_get(told)
+        waited_s = time.perf_counter() - trained
+        make = Endings(self._spec, plan)
+        self._end(begun, self._endings(make, begun, generations, told), num_steps)
+        left = (self._spec.steps - self._steps) // self._spec.interval
+        self._calls.note(make.score(told[0][1]), time.perf_counter() - began, waited_s, left)
+
+    def _call(self, count: int) -> None:
+        """Trains generations on which the device decides, then derives each decision again for the log."""
+        num_steps = self._spec.interval
+        self._standing.check_hope(self._backlog.best)
+        told = self._calls.train(count, self._backlog.best, self._keys)
+        make = Endings(self._spec, plan_of(num_steps, self._spec.evaluate_every))
+        best = None
+        for g in range(count):
+            begun = self._standing.begin(num_steps)
+            _check_equal(begun, told["sources"][g], told["codes"][g])
+            generations = self._standing.generations()
+            metrics = {name: values[g] for name, values in told["metrics"].items()}
+            endings = make.of(self._members, metrics, begun.drafts, dict(enumerate(generations)))
+            best = self._backlog.add(begun.drafts, endings) or best
+            self._standing.end(begun, endings, self._steps)
+            self._steps += num_steps
+        if best is not None and self._rows.only is not None:
+            self._backlog.hold(best, self._rows.only.take_spare())
 
     def _turns(self, begun: Begun, generations: list[int]) -> list[Turn]:
         active = self._spec.space.active
@@ -112,3 +148,18 @@ class Loop:
             self._backlog.hold(best, self._rows.take(best.member))
         self._standing.end(begun, endings, self._steps)
         self._steps += num_steps
+
+
+def _check_equal(begun: Begun, sources_P: np.ndarray, codes_PD: np.ndarray) -> None:
+    """Sees to it that the device has decided as `verify` will derive.
+
+    Raises:
+        RunFailed: It has not.
+    """
+    answers = begun.answers
+    assert answers is not None, "the device decides where everybody is decided on at once"
+    if not (np.array_equal(answers.sources, sources_P) and np.array_equal(answers.codes_PD, codes_PD)):
+        raise RunFailed(
+            "the device has decided otherwise than the log would tell, so nothing of that call was kept: go on with "
+            "Vectorised(generations_per_call=1), and please report this with your JAX version and device"
+        )

@@ -35,23 +35,26 @@ class Vectorised(Executor):
             to depend on the seed alone, 1 on a processor and all members elsewhere; else found by measuring.
         checkpoint_every: Generations between checkpoints of the population; None checkpoints every second, and less
             often where writing would take more than a twentieth of the time.
+        generations_per_call: How many generations the device trains before the host looks again. It changes nothing but
+            the speed of short intervals. More than 1 needs one device (which it takes where `devices` is left out),
+            Truncation without a guard, one of the paper's ways to explore, and hyperparameters that are all numbers
+            and not static; elsewhere it is 1. "auto": as many as pay.
     """
 
     devices: int | None = None
     chunk: int | Literal["auto"] = "auto"
     checkpoint_every: int | None = None
+    generations_per_call: int | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
-        for name, value in (("devices", self.devices), ("checkpoint_every", self.checkpoint_every)):
-            if value is not None and (type(value) is not int or value < 1):
+        for name in ("devices", "checkpoint_every", "chunk", "generations_per_call"):
+            value, left_out = getattr(self, name), None if name in ("devices", "checkpoint_every") else "auto"
+            if value != left_out and (type(value) is not int or value < 1):
+                or_auto = "" if left_out is None else " or 'auto'"
                 raise UsageError(
-                    f"`{name}` must be a whole number of at least 1, but got Vectorised({name}={value!r}): leave it out"
+                    f"`{name}` must be a whole number of at least 1{or_auto}, but got Vectorised({name}={value!r}): "
+                    "leave it out"
                 )
-        if self.chunk != "auto" and (type(self.chunk) is not int or self.chunk < 1):
-            raise UsageError(
-                f"`chunk` must be a whole number of at least 1 or 'auto', but got Vectorised(chunk={self.chunk!r}): "
-                "leave it out"
-            )
 
     def execute(self, job: Job, *, watch: Callable[[], None], stopping: Callable[[], bool], outages: Outages) -> None:
         def patient(who: str) -> Store:
@@ -122,26 +125,41 @@ class Vectorised(Executor):
     ) -> None:
         from populace.jax import Programs
         from populace.vectorised._backlog import Backlog
+        from populace.vectorised._calls import Calls
         from populace.vectorised._chunks import Chunks
         from populace.vectorised._devices import devices_for
+        from populace.vectorised._fused import is_traceable
         from populace.vectorised._loading import load_rows
         from populace.vectorised._loop import Loop
         from populace.vectorised._standing import Standing
         from populace.vectorised._writer import Writer
 
-        spec, devices = job.spec, devices_for(self.devices, len(claims))
+        spec = job.spec
         programs = Programs(job.trainable, spec.metric)  # type: ignore[arg-type]  # `check` has seen to it
+        standing = Standing(store, spec, claims)
+        asks = self.generations_per_call not in ("auto", 1)
+        can = standing.together is not None and is_traceable(standing.together, programs.static)
+        devices = devices_for(1 if asks and can and self.devices is None else self.devices, len(claims))
         rows, largest = load_rows(programs, spec, store, checkpoints, claims, devices)
         left = -(-(spec.steps - claims[0].steps) // spec.interval)
+        chunks = Chunks(self._chunk(spec, devices[0].platform, largest), largest, left)
         writer = Writer(open_store, checkpoints, allow_pickle=spec.allow_pickle)
         Loop(
             spec=spec,
             members=[claim.member for claim in claims],
             steps=claims[0].steps,
-            standing=Standing(store, spec, claims),
+            standing=standing,
             rows=rows,
             backlog=Backlog(
                 spec=spec, claims=claims, writer=writer, every=self.checkpoint_every, best=store.state().best
             ),
-            chunks=Chunks(self._chunk(spec, devices[0].platform, largest), largest, left),
+            chunks=chunks,
+            calls=Calls(
+                self.generations_per_call,
+                spec=spec,
+                programs=programs,
+                standing=standing,
+                block=rows.only,
+                chunks=chunks,
+            ),
         ).run(watch, stopping)
