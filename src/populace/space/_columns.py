@@ -252,7 +252,10 @@ def _log_uniform(m: Math, dimension: Continuous, codes: Floats, factors: Floats)
 
 
 def _complement(m: Math, dimension: Continuous, codes: Floats, factors: Floats) -> Floats:
-    return 1 - (1 - codes) * factors
+    # A device may fuse a product and a difference and round once instead of twice. The detour by mantissa and exponent
+    # changes no bit, and ends in a product that is exact however it is rounded.
+    distances: Floats = m.ldexp(*m.frexp((1 - codes) * factors))
+    return 1 - distances
 
 
 _TIMES: Mapping[type, Callable[[Math, Continuous, Floats, Floats], Floats]] = {
