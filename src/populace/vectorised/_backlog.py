@@ -9,6 +9,7 @@ from typing import Any, final
 
 from populace.core import Finite, RunSpec, Segment, SegmentId
 from populace.store import Claim, Draft, Ending, Trained
+from populace.vectorised._memory import give_back
 from populace.vectorised._rows import Rows
 from populace.vectorised._writer import Batch, Writer
 
@@ -57,6 +58,7 @@ class Backlog:
             outcome = endings[member].outcome
             if isinstance(outcome, Finite) and (better := self._mode.orient(outcome.value)) > self.best:
                 self.best, found = better, SegmentId(member, endings[member].generation)
+                self._best_state = None  # before its successor is copied: a state may be large
         return found
 
     def hold(self, best: SegmentId, state: Any) -> None:
@@ -74,6 +76,7 @@ class Backlog:
     def write(self, rows: Rows) -> None:
         """Begins to write everything, with the states as they are now."""
         self._writer.wait()  # two copies of the population would be one too many
+        give_back()
         frozen = rows.copied()
         states: dict[SegmentId, Callable[[], Any]] = {
             SegmentId(one.member, one.ending.generation): frozen[one.member] for one in self._unwritten[-1]

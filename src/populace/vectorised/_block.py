@@ -64,7 +64,7 @@ class Block:
         self._put = jax.jit(_put, donate_argnums=0)
         self._take_many = jax.jit(_take_many)
         self._put_many = jax.jit(_put_many, donate_argnums=0)
-        self._copy = jax.jit(lambda rows: jax.tree.map(jnp.copy, rows))
+        self._copy = jax.jit(lambda rows_M: jax.tree.map(lambda x: jnp.copy(x[:num_rows]), rows_M))
         self._rows_M = self._filled(iter(states))
 
     def train(
@@ -133,7 +133,7 @@ class Block:
         self._rows_M = self._put_many(self._rows_M, here, padded, np.int32(len(rows)))
 
     def copied(self) -> Frozen:
-        """Returns all rows as they are now."""
+        """Returns all rows as they are now, without the spare one."""
         return Frozen(self._copy(self._rows_M), self._take)
 
     def _at(self, row: int) -> int:

@@ -11,6 +11,7 @@ from populace.jax import Programs
 from populace.space import Hyperparameters
 from populace.store import Claim, Store
 from populace.vectorised._block import Block
+from populace.vectorised._memory import give_back
 from populace.vectorised._rows import Rows, batched
 from populace.worker import STATE_NAME, first_draft
 
@@ -46,4 +47,5 @@ def load_rows(
     share = -(-len(claims) // len(devices))
     parts = batched(claims, share)
     blocks = [Block(programs, d, map(state_of, part), share) for d, part in zip(devices, parts, strict=False)]
+    give_back()
     return Rows(blocks, [[c.member for c in part] for part in parts], first_state), share
