@@ -45,7 +45,7 @@ SPACE = {
 
 
 class Everything(Trainable):
-    """A walk that every hyperparameter pushes; its score is rounded, so that many are equal, and NaN where it is high."""
+    """A walk that every hyperparameter pushes; its score is rounded, so that many are equal, and NaN where high."""
 
     def __init__(self, diverges_above=np.inf):
         self.diverges_above = diverges_above

@@ -168,7 +168,9 @@ def test_nobody_finite_ends_the_run_with_a_reason(bowl, tmp_path):
         )
 
 
-@pytest.mark.parametrize("wrong", [{"devices": 0}, {"chunk": "wide"}, {"chunk": 0}, {"checkpoint_every": 0.5}, {"generations_per_call": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"devices": 0}, {"chunk": "wide"}, {"chunk": 0}, {"checkpoint_every": 0.5}, {"generations_per_call": 0}]
+)
 def test_wrong_setting_is_named(wrong):
     """A slip in a setting is told before a run is made of it."""
     with pytest.raises(UsageError, match=next(iter(wrong))):

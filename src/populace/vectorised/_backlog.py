@@ -10,6 +10,7 @@ from typing import Any, final
 from populace.core import Finite, RunSpec, Segment, SegmentId
 from populace.store import Claim, Draft, Ending, Trained
 from populace.vectorised._memory import give_back
+from populace.vectorised._quickly import quickly
 from populace.vectorised._rows import Rows
 from populace.vectorised._writer import Batch, Writer
 
@@ -52,7 +53,9 @@ class Backlog:
 
     def add(self, drafts: Mapping[int, Draft], endings: Mapping[int, Ending]) -> SegmentId | None:
         """Adds a generation; returns its best segment if it is the best so far, whose state is to be held."""
-        self._unwritten.append([Trained(member=m, draft=draft, ending=endings[m]) for m, draft in drafts.items()])
+        self._unwritten.append(
+            [quickly(Trained, member=m, draft=draft, ending=endings[m]) for m, draft in drafts.items()]
+        )
         found = None
         for member in drafts:
             outcome = endings[member].outcome

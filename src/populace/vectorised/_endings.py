@@ -10,6 +10,7 @@ import numpy as np
 from populace.core import Evaluation, RunSpec, outcome_of
 from populace.jax import SCORE
 from populace.store import Draft, Ending
+from populace.vectorised._quickly import quickly
 from populace.worker import score_name
 
 # Array names end in their axes: M members, E evaluations of an interval.
@@ -49,10 +50,16 @@ class Endings:
         for place, member in enumerate(members):
             start = drafts[member].start_step
             evaluations = tuple(
-                Evaluation(step=start + done, score=by_name[name][place][e], metrics=self._told(by_name, place, e))
+                quickly(
+                    Evaluation,
+                    step=start + done,
+                    score=by_name[name][place][e],
+                    metrics=self._told(by_name, place, e),
+                )
                 for e, done in enumerate(self._after)
             )
-            endings[member] = Ending(
+            endings[member] = quickly(
+                Ending,
                 generation=generation[member],
                 outcome=outcome_of(evaluations[-1].score),
                 evaluations=evaluations,

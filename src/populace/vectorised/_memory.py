@@ -1,4 +1,4 @@
-"""Memory that was freed goes back to the system: the C library keeps blocks of the size of a model's state for later."""
+"""Freed memory goes back to the system: the C library would keep blocks of the size of a model's state for later."""
 
 from __future__ import annotations
 

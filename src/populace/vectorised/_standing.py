@@ -31,6 +31,7 @@ from populace.core import (
 )
 from populace.space import Hyperparameters
 from populace.store import Claim, Draft, Ending, Store
+from populace.vectorised._quickly import quickly
 from populace.worker import first_draft, hopeless, next_draft, with_ancestors, with_segments
 
 _SPARE = 1000
@@ -182,7 +183,8 @@ class Standing:
             if source != member:
                 sources[member] = source
                 donor = parent
-            drafts[member] = Draft(
+            drafts[member] = quickly(
+                Draft,
                 parent=parent,
                 donor=donor,
                 start_step=self._ends[source],

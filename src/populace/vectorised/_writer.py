@@ -18,7 +18,6 @@ from populace.store import Claim, Store, Trained
 from populace.vectorised._memory import give_back
 from populace.worker import STATE_NAME
 
-
 _LARGE_BYTES = 2**20
 
 
