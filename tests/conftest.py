@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,6 +20,22 @@ NOTHING_MAY_BE_MISSING = os.environ.get("POPULACE_TEST_ALL") == "1"
 _MISSING_PACKAGE = re.compile(r"could not import|unable to import|no module named|not installed|\bpopulace\[", re.I)
 _EXTRA_OF = {"torch": "torch", "jax": "jax", "sklearn": "sklearn", "matplotlib": "plot", "scipy": "stats"}
 _EXTRA_OF |= dict.fromkeys(("optuna", "sacrebleu", "num2words"), "bench")
+
+
+@pytest.fixture(scope="session")
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """JAX programs that several tests need, or processes that they start, are compiled once."""
+    jax = pytest.importorskip("jax")
+    settings = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.getbasetemp() / "programs"),
+        "jax_persistent_cache_min_compile_time_secs": 0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            jax.config.update(name, value)
+            patch.setenv(name.upper(), str(value))  # JAX reads its options there too
+        yield
 
 
 def pytest_configure(config: pytest.Config) -> None:

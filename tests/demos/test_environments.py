@@ -21,7 +21,9 @@ from populace.demos._pendulum import MAX_SPEED, Pendulum  # noqa: E402
 from populace.space import Key  # noqa: E402
 
 pytestmark = pytest.mark.slow  # to compile takes longer than the tests themselves
-ENVIRONMENTS: list[Environment] = [Breakout(), Acrobot(), Pendulum()]
+# One object each: what is compiled for one is not known to belong to its equal.
+BREAKOUT, ACROBOT, PENDULUM = Breakout(), Acrobot(), Pendulum()
+ENVIRONMENTS: list[Environment] = [BREAKOUT, ACROBOT, PENDULUM]
 each_environment = pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda value: type(value).__name__)
 
 
@@ -60,10 +62,11 @@ def random_life(environment: Environment, num_lives: int = 16) -> dict[str, Any]
 @each_environment
 def test_reset_depends_on_the_key_alone(environment: Environment) -> None:
     """Two members that share a start must share it on every machine; two keys must not."""
-    first, again, other = (environment.reset(key_of(name)) for name in ("a", "a", "b"))
+    reset = jax.jit(environment.reset)
+    first, again, other = (reset(key_of(name)) for name in ("a", "a", "b"))
     assert_equal(first, again)
-    many = jax.vmap(environment.reset)(jax.random.split(key_of("many"), 64))
-    assert len(np.unique(np.asarray(jax.vmap(environment.observe)(many)), axis=0)) > 10
+    seen = jax.jit(jax.vmap(lambda key: environment.observe(environment.reset(key))))
+    assert len(np.unique(np.asarray(seen(jax.random.split(key_of("many"), 64))), axis=0)) > 10
     assert jax.tree.structure(first) == jax.tree.structure(other)
 
 
@@ -71,11 +74,11 @@ def test_reset_depends_on_the_key_alone(environment: Environment) -> None:
 def test_a_move_of_two_worlds_is_two_moves(environment: Environment) -> None:
     """A member must meet the same world alone and inside a population."""
     keys = jax.random.split(key_of("two"), 2)
-    starts = jax.vmap(environment.reset)(keys)
+    starts = jax.jit(jax.vmap(environment.reset))(keys)
     actions = jnp.array([0, environment.num_actions - 1])
-    together = jax.vmap(environment.step)(keys, starts, actions)
+    together, step = jax.jit(jax.vmap(environment.step))(keys, starts, actions), jax.jit(environment.step)
     for index in range(2):
-        alone = environment.step(keys[index], jax.tree.map(lambda x, i=index: x[i], starts), actions[index])
+        alone = step(keys[index], jax.tree.map(lambda x, i=index: x[i], starts), actions[index])
         for one, both in zip(jax.tree.leaves(alone), jax.tree.leaves(together), strict=True):
             np.testing.assert_allclose(one, both[index], rtol=1e-6, atol=1e-6)
 
@@ -107,7 +110,7 @@ def test_what_is_seen_and_felt_has_one_shape_and_stays_in_bounds(environment: En
 
 def test_breakout_ball_never_leaves_the_grid_nor_enters_the_paddles_row() -> None:
     """A ball outside the grid is invisible, and the episode would go on without anything to learn."""
-    world = random_life(Breakout())["after"]["world"]
+    world = random_life(BREAKOUT)["after"]["world"]
     assert ((world["row"] >= 0) & (world["row"] < SIZE - 1)).all()
     assert ((world["column"] >= 0) & (world["column"] < SIZE)).all()
     assert ((world["paddle"] >= 0) & (world["paddle"] < SIZE)).all()
@@ -117,7 +120,7 @@ def test_breakout_ball_never_leaves_the_grid_nor_enters_the_paddles_row() -> Non
 
 def test_breakout_pays_one_for_every_brick_that_breaks() -> None:
     """Rewards that do not match the wall would teach something else than to break it."""
-    life = random_life(Breakout())
+    life = random_life(BREAKOUT)
     standing, left = (life[when]["world"]["bricks"].sum((-1, -2)) for when in ("before", "after"))
     going = ~life["dones"] & (left >= standing - 1)
     rebuilt = going & (left > standing)
@@ -128,9 +131,9 @@ def test_breakout_pays_one_for_every_brick_that_breaks() -> None:
 
 def test_breakout_can_be_played_to_the_end_from_every_start() -> None:
     """If some starts were lost whatever one does, scores would measure luck; and a broken wall must come back."""
-    game = Breakout()
-    starts = [game.reset(key_of("start", i)) for i in range(120)]
-    worlds = jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
+    game = BREAKOUT
+    keys = jnp.stack([key_of("start", i) for i in range(120)])
+    worlds = jax.jit(jax.vmap(game.reset))(keys)
     columns = np.asarray(worlds["world"]["column"]) * 2 + (np.asarray(worlds["world"]["right"]) > 0)
     assert set(columns) == set(range(2 * SIZE))
 
@@ -148,11 +151,12 @@ def test_breakout_can_be_played_to_the_end_from_every_start() -> None:
 
 def test_breakout_builds_a_broken_wall_anew_at_the_paddle() -> None:
     """Without a new wall a good player's episode would go on for hundreds of moves with nothing to gain."""
-    game = Breakout()
+    game = BREAKOUT
     world = {**game.begin(key_of("wall")), "bricks": jnp.zeros((3, SIZE), bool)}
+    move = jax.jit(game.move)
     for _ in range(2 * SIZE):
-        gap = world["column"] - world["paddle"]
-        world, _, over = game.move(world, jnp.where(gap == 0, 0, jnp.where(gap < 0, 1, 2)))
+        gap = int(world["column"] - world["paddle"])
+        world, _, over = move(world, jnp.int32(0 if gap == 0 else 1 if gap < 0 else 2))
         assert not over
     assert world["bricks"].sum() >= 3 * SIZE - 3
 
@@ -184,7 +188,7 @@ def test_acrobot_at_rest_stays_and_torque_does_work() -> None:
 
 def test_acrobot_is_over_when_the_tip_is_high_enough() -> None:
     """An end that nobody reaches, or that everybody does, is nothing to learn."""
-    game = Acrobot()
+    game = ACROBOT
     for angle, expected in (([np.pi, 0.0], True), ([np.pi / 2, 0.0], False), ([0.0, 0.0], False)):
         world = {"angle": jnp.array(angle, jnp.float32), "velocity": jnp.zeros(2, jnp.float32)}
         _, reward, over = game.move(world, jnp.int32(1))
@@ -194,7 +198,7 @@ def test_acrobot_is_over_when_the_tip_is_high_enough() -> None:
 
 def test_pendulum_upright_at_rest_costs_nothing_and_is_unstable() -> None:
     """The goal must be worth most, and must have to be held."""
-    game = Pendulum()
+    game = PENDULUM
     upright = {"angle": jnp.float32(0.0), "velocity": jnp.float32(0.0)}
     world, reward, over = game.move(upright, jnp.int32(2))
     assert (float(world["angle"]), float(reward), bool(over)) == (0.0, 0.0, False)

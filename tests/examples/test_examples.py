@@ -95,7 +95,7 @@ def test_digits_example_learns(tmp_path):
 
 
 @pytest.mark.slow
-def test_ppo_example_trains_and_measures_on_fresh_episodes(tmp_path):
+def test_ppo_example_trains_and_measures_on_fresh_episodes(tmp_path, compiled_once):
     """A tenth of its steps, too few to learn in: its parts fit together, in workers that load them by value."""
     pytest.importorskip("jax")
     out = run_script(ROOT / "examples/ppo.py", tmp_path, "pendulum", "48")

@@ -12,13 +12,9 @@ from populace.space import Choice, LogUniform
 SPACE = {"lr": LogUniform(1e-3, 1e-1), "shakes": Choice([1, 2])}
 
 
-@pytest.fixture(scope="session", autouse=True)
-def compiled_once(tmp_path_factory) -> None:
-    """Programs that several tests need are compiled once."""
-    jax = pytest.importorskip("jax")
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.getbasetemp() / "programs"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+@pytest.fixture(autouse=True)
+def programs_are_shared(compiled_once) -> None:
+    """All tests here compile, and many compile the same."""
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ for devices in (3, 1):
     result = populace.tune(JaxBowl(), space, population=8, steps=60, interval=2, seed=0, metric="score", directory=".",
                            name=f"on-{devices}", synchronous=True,
                            policy=populace.PBT(exploit=populace.Truncation(0.4)),
-                           executor=populace.Vectorised(devices=devices, checkpoint_every=7))
+                           executor=populace.Vectorised(devices=devices, checkpoint_every=7, generations_per_call=4))
     assert verify(result.directory) == []
     logs.append([{k: v for k, v in r.items()} for r in result.to_records()])
 assert logs[0] == logs[1], "the log depends on the devices"

@@ -177,7 +177,9 @@ def test_nobody_finite_ends_the_run_with_a_reason(bowl, tmp_path):
         )
 
 
-@pytest.mark.parametrize("wrong", [{"devices": 0}, {"chunk": "wide"}, {"chunk": 0}, {"checkpoint_every": 0.5}])
+@pytest.mark.parametrize(
+    "wrong", [{"devices": 0}, {"chunk": "wide"}, {"chunk": 0}, {"checkpoint_every": 0.5}, {"generations_per_call": 0}]
+)
 def test_wrong_setting_is_named(wrong):
     """A slip in a setting is told before a run is made of it."""
     with pytest.raises(UsageError, match=next(iter(wrong))):
@@ -196,13 +198,14 @@ class Kill(populace.Callback):
 
 populace.tune(JaxBowl(), {"lr": populace.LogUniform(1e-3, 1e-1)}, population=6, steps=400, interval=2, seed=0,
               metric="score", name="killed", directory=sys.argv[1], synchronous=True, callbacks=[Kill()],
-              executor=populace.Vectorised(devices=2, checkpoint_every=3))
+              executor=populace.Vectorised({settings}, checkpoint_every=3))
 """
 
 
-def test_killed_run_goes_on_from_its_last_checkpoint(tmp_path):
+@pytest.mark.parametrize("settings", ["devices=2", "devices=1, generations_per_call=2"])
+def test_killed_run_goes_on_from_its_last_checkpoint(tmp_path, settings):
     """The machine is taken away: what the log holds can be gone on from, and the end is as if nothing had happened."""
-    (tmp_path / "train.py").write_text(KILLED)
+    (tmp_path / "train.py").write_text(KILLED.replace("{settings}", settings))
     killed = subprocess.run([sys.executable, "train.py", "."], cwd=tmp_path, capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert verify(tmp_path / "killed") == []

@@ -69,7 +69,9 @@ def pack(state: Mapping[str, object], *, label: Mapping[str, object], allow_pick
     writer = _Writer(allow_pickle)
     tree = writer.mapping(state, "", 0)
     text = f'{{"format":{FORMAT},"label":{_label_text(label)},"template":{write_json(writer.template)},'
-    return write_container(writer.tensors, f'{text}"state":{write_json(tree)}}}')
+    # The writer is in a circle with its own methods, which the collector may find much later: it must not hold arrays.
+    tensors, writer.tensors = writer.tensors, {}
+    return write_container(tensors, f'{text}"state":{write_json(tree)}}}')
 
 
 def _label_text(label: Mapping[str, object]) -> str:

@@ -25,6 +25,7 @@ from populace.core._score import Diverged, Failed, Finite, Mode, Outcome, Status
 from populace.core._segment import Evaluation, Segment, SegmentId, Why
 from populace.core._spec import RunSpec
 from populace.core._stands import Latest, Stand
+from populace.core._together import Ahead, Answers, Draws, Level, Together
 from populace.core._verify import Chapter, Violation, chapters, verify_log
 from populace.core._whole import check_metric, check_whole
 
@@ -32,18 +33,22 @@ __all__ = [
     "MFPBT",
     "OVERSAMPLED",
     "PBT",
+    "Ahead",
+    "Answers",
     "Chapter",
     "Compare",
     "Continue",
     "Copy",
     "Decision",
     "Diverged",
+    "Draws",
     "Evaluation",
     "Exploit",
     "Failed",
     "Finite",
     "Guard",
     "Latest",
+    "Level",
     "Lineage",
     "Mode",
     "Outcome",
@@ -60,6 +65,7 @@ __all__ = [
     "Stand",
     "Start",
     "Status",
+    "Together",
     "Violation",
     "Wait",
     "Why",

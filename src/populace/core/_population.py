@@ -247,7 +247,7 @@ class Population:
         if columns:
             members, ended, scores, donate = columns
             better_P[list(members)] = [-np.inf if score is None else self.mode.orient(score) for score in scores]
-            tie_P[list(members)] = _ties(self.seed, members, ended)
+            tie_P[list(members)] = ties(self.seed, members, ended)
             donates_P[list(members)] = donate
             for member, generation in zip(members, ended, strict=True):
                 generations[member] = generation
@@ -286,7 +286,7 @@ class Population:
         members = list(changed)
         stand = [latest[member] for member in members]
         better_P[members] = [np.nan if s is None else s.better(self.mode) for s in stand]
-        tie_P[members] = _ties(self.seed, members, [0 if s is None else s.generation for s in stand])
+        tie_P[members] = ties(self.seed, members, [0 if s is None else s.generation for s in stand])
         donates_P[members] = [s is not None and s.can_donate for s in stand]
         return replace(
             self,
@@ -308,9 +308,11 @@ def lockstep_id(newest: Segment, generation: int, since: int) -> SegmentId:
     return SegmentId(newest.member, max(generation, newest.generation - 1)) if is_ahead else newest.id
 
 
-def _ties(seed: int, members: Sequence[int], generations: Sequence[int]) -> NDArray[np.uint64]:
-    """Returns the numbers that order segments among equal scores."""
-    places = np.array(members, dtype=np.uint64), np.array(generations, dtype=np.uint64)
+def ties(
+    seed: int, members: Sequence[int] | NDArray[np.int64], generations: Sequence[int] | NDArray[np.int64]
+) -> NDArray[np.uint64]:
+    """Returns the numbers that order segments among equal scores, as `Population.tie_P` holds them."""
+    places = np.asarray(members, dtype=np.uint64), np.asarray(generations, dtype=np.uint64)
     return _mix(np.uint64(seed % 2**64) ^ _mix(places[0] ^ _mix(places[1])))
 
 

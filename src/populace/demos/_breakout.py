@@ -88,7 +88,7 @@ def run_breakout(
     console.print("The training score is the best of hundreds of noisy ones, so it flatters; fresh episodes do not.")
     console.print(_verdict(fresh["PBT"], fresh["random search"]))
     tell_schedule(held, console, unit=f"steps of {FRAMES_PER_STEP} frames and 12 updates")
-    tell_end(held, stem, console)
+    tell_end(held, stem, console, about="Breakout, bricks per episode")
 
 
 def _error(returns: np.ndarray) -> float:

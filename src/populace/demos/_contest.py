@@ -35,17 +35,28 @@ class Contest:
         curve = best_so_far(self.pbt.segments, mode=self.mode)
         return next((round(step) for step, score in curve if self.mode.orient(score) >= target), None)
 
-    def draw(self, stem: str) -> list[Path]:
-        """Draws the comparison and the winner's page beside PBT's run; returns the files."""
+    def draw(self, stem: str, about: str = "") -> list[Path]:
+        """Draws the comparison and the winner's page beside PBT's run; returns the files.
+
+        Args:
+            stem: The files' names begin with it.
+            about: The task and its score in a few words, for who sees nothing but the pictures.
+        """
         spec, folder = self.pbt.spec, self.pbt.directory.parent
         curves = {
             "PBT": best_so_far(self.pbt.segments, mode=self.mode),
             "random search": best_so_far(self.random.segments, mode=self.mode),
         }
         page = figure_overview(
-            self.pbt.segments, space=spec.space, mode=self.mode, metric=spec.metric, title=f"Run {spec.name}"
+            self.pbt.segments,
+            space=spec.space,
+            mode=self.mode,
+            metric=spec.metric,
+            title=f"{about}: PBT's run" if about else f"Run {spec.name}",
         )
-        comparison = figure_comparison(curves, mode=self.mode, metric=spec.metric)
+        comparison = figure_comparison(
+            curves, mode=self.mode, metric=spec.metric, title=f"{about}: best score so far" if about else None
+        )
         return [
             save_figure(comparison, folder / f"{stem}-comparison.png"),
             save_figure(page, folder / f"{stem}-pbt.png"),

@@ -31,9 +31,9 @@ def tell_schedule(contest: Contest, console: Console, *, unit: str) -> None:
     console.print(_table(best.schedule))
 
 
-def tell_end(contest: Contest, stem: str, console: Console) -> None:
+def tell_end(contest: Contest, stem: str, console: Console, *, about: str = "") -> None:
     """Draws the figures; tells their paths and the commands to look further."""
-    files = contest.draw(stem)
+    files = contest.draw(stem, about)
     run = contest.pbt.directory
     console.print("\nFigures:")
     for file in files:

@@ -74,11 +74,20 @@ class Programs:
         self.static = task.static
         self._task = task
         self._metric = metric
+        self._shapes: dict[tuple[object, ...], Shape] = {}
         self._inits: dict[Shape, Callable[..., Any]] = {}
+
+    def shape_of(self, hp: Hyperparameters) -> Shape:
+        """Returns the shape of the active hyperparameters of a member."""
+        kinds = (value if type(value) not in _DTYPES or name in self.static else None for name, value in hp.items())
+        name = (*hp, *map(type, hp.values()), *kinds)
+        if name not in self._shapes:
+            self._shapes[name] = Shape.of(hp, self.static)
+        return self._shapes[name]
 
     def init(self, key: Any, hp: Hyperparameters) -> Any:
         """Returns a member's first state."""
-        shape = Shape.of(hp, self.static)
+        shape = self.shape_of(hp)
         if shape not in self._inits:
             self._inits[shape] = jax.jit(partial(self._init, shape))
         return self._inits[shape](self.data, key, {name: a[0] for name, a in shape.arrays([hp]).items()})

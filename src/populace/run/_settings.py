@@ -66,6 +66,8 @@ class ExecutorSettings(BaseModel):
     """`Vectorised`: members in one vectorised call; left out: measured."""
     checkpoint_every: int | None = None
     """`Vectorised`: generations between checkpoints; left out: about one a second."""
+    generations_per_call: int | Literal["auto"] = "auto"
+    """`Vectorised`: generations that the device trains before the host looks; left out: as many as pay."""
 
     def make(self) -> Executor:
         """Returns the executor.

@@ -7,7 +7,7 @@ from typing import final
 
 from populace.core import OVERSAMPLED, Segment, SegmentId
 from populace.run._callbacks import Callbacks
-from populace.run._display import Display
+from populace.run._display import Display, Silence
 from populace.store import EventKind, Store
 
 _EVERY_S = 0.1
@@ -32,6 +32,7 @@ class Watch:
         self._display = display
         self._after = after
         self._next = 0.0
+        self._is_heard = bool(callbacks) or not isinstance(display, Silence)
 
     def __call__(self) -> None:
         """Looks for news, at most every tenth of a second."""
@@ -41,7 +42,9 @@ class Watch:
             self._next = time.monotonic() + _EVERY_S
 
     def look(self) -> None:
-        """Looks for news now."""
+        """Looks for news now; where nobody listens there is none to tell."""
+        if not self._is_heard:
+            return
         ended: dict[SegmentId, Segment] | None = None
         while True:
             events = self._store.events(self._after, _PAGE)

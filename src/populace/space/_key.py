@@ -56,7 +56,7 @@ class Key:
             UsageError: An integer is out of range.
             TypeError: A part is neither an integer nor a word.
         """
-        return Key(self.seed_root, self.path + tuple(_number(part) for part in path))
+        return Key(self.seed_root, self.path + tuple(number_of(part) for part in path))
 
     def generator(self) -> np.random.Generator:
         """Returns a fresh numpy generator at the start of this key's stream."""
@@ -80,7 +80,8 @@ class Key:
         return np.random.SeedSequence(self.seed_root, spawn_key=self.path)
 
 
-def _number(part: int | str) -> int:
+def number_of(part: int | str) -> int:
+    """Returns a part of a path as the number that numpy hashes."""
     if isinstance(part, str):
         return _word(part)
     if not 0 <= part < 2**32:

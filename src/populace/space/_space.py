@@ -38,7 +38,7 @@ class Space(Mapping[str, Dimension]):
     True
     """
 
-    __slots__ = ("_dimensions", "_parents_first")
+    __slots__ = ("_dimensions", "_is_conditional", "_parents_first")
 
     def __init__(self, dimensions: Mapping[str, Dimension]) -> None:
         """Checks the names, the dimensions and the conditions between them.
@@ -58,6 +58,7 @@ class Space(Mapping[str, Dimension]):
         for name, dimension in self._dimensions.items():
             self._check_conditions(name, dimension)
         parents = {name: tuple(dimension.conditions) for name, dimension in self._dimensions.items()}
+        self._is_conditional = any(parents.values())
         try:
             self._parents_first = tuple(TopologicalSorter(parents).static_order())
         except CycleError as error:
@@ -158,6 +159,8 @@ class Space(Mapping[str, Dimension]):
 
     def active(self, hp: Hyperparameters) -> dict[str, Value]:
         """Returns the part of `hp` that is in force: conditions hold, and the parents are in force themselves."""
+        if not self._is_conditional:
+            return {name: hp[name] for name in self._dimensions}
         in_force: dict[str, Value] = {}
         for name in self._parents_first:
             conditions = self[name].conditions

@@ -70,7 +70,7 @@ class Connection:
     def write_many(self, statement: Executable, rows: Iterable[Mapping[str, object]]) -> None:
         """Runs a statement once per row."""
         text, constants = compiled(statement)
-        self._driver.executemany(text, ({**constants, **row} for row in rows))
+        self._driver.executemany(text, ({**constants, **row} for row in rows) if constants else rows)
 
     def has(self, metadata: MetaData) -> bool:
         """Returns whether any of these tables exists."""

@@ -14,6 +14,7 @@ from populace.store._protocol import Claim, EventKind, Trained
 from populace.store._rows import dumps, evaluations_to_text, outcome_columns, segment_from_row
 from populace.store._transaction import Transaction, best_of, precedence_of_best
 
+_BEGUN, _PUBLISHED = EventKind.BEGUN.value, EventKind.PUBLISHED.value
 _SAVED, _UNSAVED = dumps({}), dumps({"unsaved": True})
 
 
@@ -41,13 +42,13 @@ def publish_generations(
         for trained in generation:
             sequence += 1
             row, claim = rows[trained.member], by[trained.member]
-            events.append(_event(sequence, EventKind.BEGUN, row, claim, at, _SAVED))
+            events.append(_event(sequence, _BEGUN, row, claim, at, _SAVED))
             segments.append(_segment(row, claim, trained, snapshot, sequence, at))
         for trained, columns in zip(generation, segments[-len(generation) :], strict=True):
             sequence += 1
             row, ending = rows[trained.member], trained.ending
             detail = _UNSAVED if ending.checkpoint is None else _SAVED
-            events.append(_event(sequence, EventKind.PUBLISHED, row, by[trained.member], at, detail))
+            events.append(_event(sequence, _PUBLISHED, row, by[trained.member], at, detail))
             columns["ended"] = sequence
             if isinstance(ending.outcome, Finite):
                 better = tx.limits.mode.orient(ending.outcome.value)
@@ -67,12 +68,10 @@ def publish_generations(
     return tx.collect(candidates)
 
 
-def _event(
-    sequence: int, kind: EventKind, row: Mapping[str, Any], claim: Claim, at: float, detail: str
-) -> dict[str, Any]:
+def _event(sequence: int, kind: str, row: Mapping[str, Any], claim: Claim, at: float, detail: str) -> dict[str, Any]:
     return {
         "sequence": sequence,
-        "kind": kind.value,
+        "kind": kind,
         "member": row["id"],
         "generation": row["generation"],
         "epoch": claim.epoch,

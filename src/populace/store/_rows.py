@@ -14,7 +14,7 @@ from populace.store._protocol import Event, EventKind
 
 def dumps(value: object) -> str:
     """Returns strict, compact JSON text."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def evaluations_to_text(evaluations: Iterable[Evaluation]) -> str:
@@ -125,6 +125,7 @@ def event_from_row(row: Mapping[str, Any]) -> Event:
     return Event(**{**row, "kind": EventKind(row["kind"]), "detail": json.loads(row["detail"])})
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)  # `json.dumps` makes one at every call
 SEGMENT_COLUMNS = tuple(_segment.__annotations__)[:-1]
 """The columns of the table that make up a segment."""
 _OUTCOMES: Mapping[str, Callable[[Any, Any], Outcome | None]] = {

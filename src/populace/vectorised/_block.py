@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import jax
 import jax.numpy as jnp
@@ -30,11 +29,10 @@ _TOGETHER_BYTES = 2**25
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
-class Turn:
-    """What one row trains next."""
+class Turn(NamedTuple):
+    """What one member trains next."""
 
-    row: int
+    member: int
     """Which."""
     hyperparameters: Hyperparameters
     """The active ones."""
@@ -61,20 +59,31 @@ class Block:
         self._data = jax.device_put(programs.data, device)
         self._num_rows = num_rows
         self._trains: dict[tuple[Shape, tuple[int, ...], int], Any] = {}
-        self._move = jax.jit(_move, donate_argnums=0)
+        self._move = jax.jit(move_rows, donate_argnums=0)
         self._take = jax.jit(_take)
         self._put = jax.jit(_put, donate_argnums=0)
         self._take_many = jax.jit(_take_many)
         self._put_many = jax.jit(_put_many, donate_argnums=0)
-        self._copy = jax.jit(lambda rows: jax.tree.map(jnp.copy, rows))
+        self._copy = jax.jit(lambda rows_M: jax.tree.map(lambda x: jnp.copy(x[:num_rows]), rows_M))
         self._rows_M = self._filled(iter(states))
 
-    def train(self, turns: Sequence[Turn], plan: tuple[int, ...], chunk: int) -> list[tuple[list[int], Any]]:
-        """Trains rows for an interval; returns, per shape, the rows and their metrics with axes N, C, E."""
-        groups: dict[Shape, list[Turn]] = defaultdict(list)
-        for turn in turns:
-            groups[Shape.of(turn.hyperparameters, self._programs.static)].append(turn)
+    def train(
+        self, turns: Mapping[int, Turn], plan: tuple[int, ...], chunk: int
+    ) -> list[tuple[list[int], dict[str, Any]]]:
+        """Trains rows for an interval; returns, per shape, the members and their metrics with axes N, C, E."""
+        groups: dict[Shape, dict[int, Turn]] = defaultdict(dict)
+        for row, turn in turns.items():
+            groups[self._programs.shape_of(turn.hyperparameters)][row] = turn
         return [self._train(shape, group, plan, chunk) for shape, group in groups.items()]
+
+    def apply(self, program: Any, *arguments: Any) -> Any:
+        """Hands rows and data to a program, which gives rows back; returns what else it does."""
+        self._rows_M, told = program(self._rows_M, self._data, *arguments)
+        return told
+
+    def take_spare(self) -> Any:
+        """Returns a copy of the row beside the others."""
+        return self._take(self._rows_M, np.int32(self._num_rows))
 
     def _filled(self, states: Iterator[Any]) -> Any:
         """Returns the rows, filled one by one, so that no second population is in memory; the spare one is the last."""
@@ -124,33 +133,35 @@ class Block:
         self._rows_M = self._put_many(self._rows_M, here, padded, np.int32(len(rows)))
 
     def copied(self) -> Frozen:
-        """Returns all rows as they are now."""
+        """Returns all rows as they are now, without the spare one."""
         return Frozen(self._copy(self._rows_M), self._take)
 
     def _at(self, row: int) -> int:
         return self._num_rows if row == SPARE else row
 
     def _train(
-        self, shape: Shape, group: Sequence[Turn], plan: tuple[int, ...], chunk: int
+        self, shape: Shape, group: Mapping[int, Turn], plan: tuple[int, ...], chunk: int
     ) -> tuple[list[int], dict[str, Any]]:
         chunk = min(chunk, self._num_rows)
-        num_chunks = -(-self._num_rows // chunk)
-        padded = [*group, *[group[0]] * (num_chunks * chunk - len(group))]
-        rows = np.full(num_chunks * chunk, self._num_rows + 1, np.int32)  # out of range: nothing is written
-        rows[: len(group)] = [turn.row for turn in group]
+        size = -(-self._num_rows // chunk) * chunk
+        turns = list(group.values())
+        padded = [*turns, *[turns[0]] * (size - len(turns))]
+        rows = np.full(size, self._num_rows + 1, np.int32)  # out of range: nothing is written
+        rows[: len(group)] = list(group)
         arrays = {
             "rows": rows,
             "keys": np.array([turn.key_2 for turn in padded], np.uint32),
             "starts": np.array([turn.start_step for turn in padded], np.int32),
             "hp": shape.arrays([turn.hyperparameters for turn in padded]),
         }
-        given = jax.tree.map(lambda a: a.reshape(num_chunks, chunk, *a.shape[1:]), arrays)
+        given = jax.tree.map(lambda a: a.reshape(-1, chunk, *a.shape[1:]), arrays)
         name = (shape, plan, chunk)
         if name not in self._trains:
-            self._trains[name] = jax.jit(partial(_train, partial(self._programs.train, shape, plan)), donate_argnums=0)
-        num = np.int32(-(-len(group) // chunk))
-        self._rows_M, metrics = self._trains[name](self._rows_M, self._data, given, num)
-        return [turn.row for turn in group], metrics
+            self._trains[name] = jax.jit(
+                partial(train_chunks, partial(self._programs.train, shape, plan)), donate_argnums=0
+            )
+        metrics = self.apply(self._trains[name], given, np.int32(-(-len(group) // chunk)))
+        return [turn.member for turn in turns], metrics
 
 
 @final
@@ -166,7 +177,7 @@ class Frozen:
         return self._take(self._rows_M, np.int32(row))
 
 
-def _train(train: Any, rows_M: Any, data: Any, given: Mapping[str, Any], num_chunks: Any) -> tuple[Any, Any]:
+def train_chunks(train: Any, rows_M: Any, data: Any, given: Mapping[str, Any], num_chunks: Any) -> tuple[Any, Any]:
     """Trains rows chunk by chunk; a chunk of one by the program of a member alone, so that not a bit differs."""
     every = jax.vmap(train, in_axes=(None, 0, 0, 0, 0))
     is_one = given["rows"].shape[1] == 1
@@ -197,7 +208,7 @@ def _train(train: Any, rows_M: Any, data: Any, given: Mapping[str, Any], num_chu
     return trained
 
 
-def _move(rows_M: Any, from_to: Any, count: Any) -> Any:
+def move_rows(rows_M: Any, from_to: Any, count: Any) -> Any:
     """Copies rows one after the other, in place; a gather would write the whole population anew."""
     return jax.tree.map(lambda leaf_M: _move_leaf(leaf_M, from_to, count), rows_M)
 

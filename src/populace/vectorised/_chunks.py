@@ -42,6 +42,11 @@ class Chunks:
         self.chosen = self._candidates[0]
         """The chunk in use."""
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether it will not change any more."""
+        return self._settled
+
     def train(self, rows: Rows, turns: Sequence[Turn], plan: tuple[int, ...]) -> Any:
         """Trains an interval; returns what `Rows.train` does."""
         self._left -= 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar, final
 
@@ -37,20 +36,22 @@ class Rows:
         first_state: Callable[[SegmentId, Hyperparameters], Any],
     ) -> None:
         self._blocks = blocks
-        self._members = members
         self._first_state = first_state
         self._place = {m: (b, row) for b, held in enumerate(members) for row, m in enumerate(held)}
 
-    def train(
-        self, turns: Sequence[Turn], plan: tuple[int, ...], chunk: int
-    ) -> list[tuple[list[int], Mapping[str, Any]]]:
-        """Trains members, whose numbers stand for rows here; returns members and their metrics, shape by shape."""
-        by_block: dict[int, list[Turn]] = defaultdict(list)
+    def train(self, turns: Sequence[Turn], plan: tuple[int, ...], chunk: int) -> list[tuple[list[int], dict[str, Any]]]:
+        """Trains members; returns members and their metrics with axes N, C, E, shape by shape."""
+        by_block: dict[int, dict[int, Turn]] = defaultdict(dict)
         for turn in turns:
-            block, row = self._place[turn.row]
-            by_block[block].append(replace(turn, row=row))
-        started = [(b, self._blocks[b].train(group, plan, chunk)) for b, group in by_block.items()]
-        return [([self._members[b][row] for row in rows], told) for b, groups in started for rows, told in groups]
+            block, row = self._place[turn.member]
+            by_block[block][row] = turn
+        started = [self._blocks[b].train(group, plan, chunk) for b, group in by_block.items()]
+        return [told for groups in started for told in groups]
+
+    @property
+    def only(self) -> Block | None:
+        """The block that holds everybody, where there is one."""
+        return self._blocks[0] if len(self._blocks) == 1 else None
 
     def move(self, sources: Mapping[int, int]) -> None:
         """Copies members' states in place: by member to be overwritten, the one that it becomes a copy of.

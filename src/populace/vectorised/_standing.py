@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import final
 
+from populace._errors import RunFailed
 from populace.core import (
-    Continue,
+    Answers,
     Decision,
+    Diverged,
+    Draws,
     Exploit,
+    Failed,
+    Finite,
+    Level,
+    Outcome,
     Population,
+    Retire,
     RunSpec,
     Segment,
     SegmentId,
     Start,
+    Together,
+    Wait,
+    Why,
     decide,
     decision_key,
     lockstep_id,
 )
+from populace.space import Hyperparameters
 from populace.store import Claim, Draft, Ending, Store
-from populace.worker import first_draft, next_draft
+from populace.vectorised._quickly import quickly
+from populace.worker import first_draft, hopeless, next_draft, with_ancestors, with_records, with_segments
 
 _SPARE = 1000
+_AHEAD = 2**16  # numbers
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """A generation that begins."""
+
+    drafts: Mapping[int, Draft]
+    """Its segments, by member."""
+    sources: Mapping[int, int]
+    """Whose weights members go on with, where these are not their own."""
+    anew: Mapping[int, Hyperparameters] = field(default_factory=dict)
+    """What members begin with that start anew."""
+    back: Sequence[int] = ()
+    """Members that go on with the best state of the run, which its member has left behind since."""
+    retired: Mapping[int, Why] = field(default_factory=dict)
+    """Members that train no more, and why."""
+    answers: Answers | None = None
+    """What was decided for all at once; None where each was asked."""
 
 
 @final
@@ -37,29 +70,149 @@ class Standing:
 
     def __init__(self, store: Store, spec: RunSpec, claims: Sequence[Claim]) -> None:
         self._spec = spec
+        self._members = [claim.member for claim in claims]
         self._joined = {claim.member: claim.joined for claim in claims}
         changes = store.snapshot()
         ended = [s for s in changes.ended if s.member < spec.population]
-        policy = spec.policy
-        self.population = spec.empty().with_ended(ended, changes.sequence)
+        population = spec.empty().with_ended(ended, changes.sequence)
         if spec.policy.needs_best:
-            past = [s.as_of(changes.sequence) for s in store.segments() if s.ended is not None]
-            self.population = self.population.with_records(sorted(past, key=lambda s: s.ended or 0))
-        if ended and (spec.synchronous or policy.memory or policy.needs_history or policy.depth(spec.population)):
-            forest = {s.id: s.as_of(changes.sequence) for s in store.segments() if s.ended is not None}
-            self.population = replace(self.population, forest={**forest, **self.population.forest})
-        self._fallbacks = {s.fallback: store.segment(s.fallback) for s in ended if s.fallback is not None}
+            population = with_records(population, store)
+        needed = [s.fallback for s in ended if s.fallback is not None]
+        if spec.synchronous:  # whoever has gone further counts as it stood before, or where it stands
+            needed += [SegmentId(s.member, s.generation - 1) for s in ended if s.generation]
+        population = with_segments(population, store, needed)
+        self._population = with_ancestors(population, store, spec.policy, population.forest.values())
+        self._sequence = population.sequence
+        self._unmade: tuple[Begun, Mapping[int, Ending], int] | None = None
+        self.together = _together(spec, claims)
+        """What decides for all at once; None where each must be asked."""
+        self._level: Level | None = None
+        self._ends: list[int] = []
+        self._draws: Draws | None = None
 
-    def newest(self, member: int) -> Segment | None:
-        """Returns a member's newest ended segment."""
-        return self.population.latest[member]
+    @property
+    def population(self) -> Population:
+        """The newest snapshot."""
+        if self._unmade is not None:
+            (begun, endings, steps), self._unmade = self._unmade, None
+            self._population = self._population.with_ended(self._segments(begun, endings, steps), self._sequence)
+            self._prune()
+        return self._population
 
-    def decide(self, members: Iterable[int]) -> dict[int, Decision]:
+    @property
+    def level(self) -> Level | None:
+        """The population where it stands level and is decided on at once."""
+        if self._level is None and self.together is not None:
+            self._level = self.together.level(self.population)
+            self._ends = [0 if s is None else s.end_step for s in self.population.latest]
+        return self._level
+
+    @property
+    def ends(self) -> Sequence[int]:
+        """Weight steps of each member, where there is a level."""
+        return self._ends
+
+    def generations(self) -> list[int]:
+        """Returns which generation each member begins next, in their order."""
+        if self._level is not None:
+            return [self._level.generation + 1] * len(self._members)
+        latest = self.population.latest
+        return [0 if (s := latest[member]) is None else s.generation + 1 for member in self._members]
+
+    def draws(self, generation: int, count: int = 1) -> Draws:
+        """Returns draws of the decisions that begin some generations, among those of generations later."""
+        assert self.together is not None, "numbers are drawn ahead where all are decided on at once"
+        held = self._draws
+        if held is None or not held.first <= generation <= held.first + len(held.pick_GP) - count:
+            wanted = max(count, _AHEAD // (len(self._members) * (1 + len(self.together.columns))), 1)
+            held = self._draws = self.together.draws(generation, min(wanted, 64 + count))
+        return held
+
+    def begin(self, num_steps: int) -> Begun:
+        """Returns the next generation.
+
+        Raises:
+            RunFailed: The policy could not decide, or nobody has ever had a finite score.
+        """
+        level = self.level
+        if level is not None and self.together is not None:
+            return self._begun(level, self.together.answers(level, self.draws(level.generation + 1)), num_steps)
+        population = self.population
+        decisions = self._decided([m for m in self._members if population.latest[m] is not None])
+        retired = {m: d.why for m, d in decisions.items() if isinstance(d, Retire)}
+        self._members = [m for m in self._members if m not in retired]
+        donors = {m: d.donor for m, d in decisions.items() if isinstance(d, Exploit) and d.copies_weights}
+        newest = {m for m, donor in donors.items() if (s := population.latest[donor.member]) and s.id == donor}
+        return Begun(
+            drafts={m: self._draft(m, decisions.get(m), num_steps) for m in self._members},
+            sources={m: donor.member for m, donor in donors.items() if m in newest},
+            back=[m for m in donors if m not in newest],
+            anew={m: d.hyperparameters for m, d in decisions.items() if isinstance(d, Start)},
+            retired=retired,
+        )
+
+    def end(self, begun: Begun, endings: Mapping[int, Ending], steps: int) -> None:
+        """Notes how a generation has ended.
+
+        Its segments' numbers in the log are not known yet; no decision depends on them.
+
+        Args:
+            begun: The generation.
+            endings: By member.
+            steps: Member steps before it.
+        """
+        self._sequence += 1
+        if begun.answers is not None and self.together is not None:
+            drafts, generation = begun.drafts, endings[0].generation
+            outcomes = [_trained(endings[m].outcome) for m in self._members]
+            self._level = self.together.level_after(begun.answers, generation, outcomes)
+            self._ends = [drafts[m].start_step + drafts[m].num_steps for m in self._members]
+            self._unmade = begun, endings, steps  # decisions ask for the level alone
+            return
+        self._level = None
+        self._population = self.population.with_ended(self._segments(begun, endings, steps), self._sequence)
+        self._prune()
+
+    def check_hope(self, best: float) -> None:
+        """Sees to it that there is somebody to select.
+
+        Args:
+            best: The best score so far, -inf where there is none.
+
+        Raises:
+            RunFailed: Everybody has trained and nobody ever had a finite score.
+        """
+        if best > float("-inf"):
+            return
+        newest = self.population.latest[self._members[0]]
+        if newest is not None and self.population.num_unknown == 0:
+            raise hopeless(self._spec, newest)
+
+    def _begun(self, level: Level, answers: Answers, num_steps: int) -> Begun:
+        drafts, sources, generation = {}, {}, level.generation
+        for member, source in enumerate(answers.sources):
+            parent, donor = SegmentId(source, generation), None
+            if source != member:
+                sources[member] = source
+                donor = parent
+            drafts[member] = quickly(
+                Draft,
+                parent=parent,
+                donor=donor,
+                start_step=self._ends[source],
+                num_steps=num_steps,
+                hyperparameters=answers.hyperparameters[member],
+                why=answers.whys[member],
+                snapshot=0,
+            )
+        return Begun(drafts=drafts, sources=sources, answers=answers)
+
+    def _decided(self, members: Sequence[int]) -> dict[int, Decision]:
         """Returns what members do next that have ended a segment, all from one snapshot."""
         views: dict[tuple[int, int], Population] = {}
         decisions = {}
         for member in members:
-            newest = self.newest(member)
+            newest = self.population.latest[member]
             assert newest is not None, "generation 0 is begun by `start`"
             view = self.population
             if self._spec.synchronous:
@@ -68,16 +221,21 @@ class Standing:
                     views[place] = view if self._is_level_at(place) else view.at_generation(*place)
                 view = views[place]
             key = decision_key(self._spec.seed, member, newest.generation + 1)
-            decisions[member] = decide(view, member, self._spec.policy, key)
+            try:
+                decisions[member] = decide(view, member, self._spec.policy, key)
+            except AssertionError:
+                raise
+            except Exception as error:
+                raise RunFailed(f"the policy could not decide: {type(error).__name__}: {error}") from error
         return decisions
 
     def _is_level_at(self, place: tuple[int, int]) -> bool:
         """Whether everybody stands where lockstep has them, as in all but resumed runs."""
         return all(s is None or lockstep_id(s, *place) == s.id for s in self.population.latest)
 
-    def draft(self, member: int, decision: Start | Continue | Exploit | None, num_steps: int) -> Draft:
-        """Returns a member's next segment; its first where nothing was decided."""
-        newest = self.newest(member)
+    def _draft(self, member: int, decision: Decision | None, num_steps: int) -> Draft:
+        assert not isinstance(decision, Wait | Retire), "nobody fails in a program, and who retires begins nothing"
+        newest = self.population.latest[member]
         if decision is None or newest is None:
             return first_draft(self._spec, member, num_steps)
         draft = next_draft(decision, newest, None, num_steps, 0)
@@ -88,17 +246,12 @@ class Standing:
         newest = self.population.latest[id.member]
         found = newest if newest is not None and newest.id == id else self.population.forest.get(id)
         best = self.population.best
-        found = found or self._fallbacks.get(id) or (best if best is not None and best.id == id else None)
+        found = found or (best if best is not None and best.id == id else None)
         assert found is not None, "a parent is a newest segment, the best, or was read from the log"
         return found
 
-    def end(self, drafts: Mapping[int, Draft], endings: Mapping[int, Ending], steps: int) -> list[Segment]:
-        """Notes that a generation has ended, and returns its segments.
-
-        Their numbers in the log are not known yet; no decision depends on them.
-        """
-        sequence = self.population.sequence + 1
-        ended = [
+    def _segments(self, begun: Begun, endings: Mapping[int, Ending], steps: int) -> list[Segment]:
+        return [
             Segment(
                 member=member,
                 generation=endings[member].generation,
@@ -109,24 +262,22 @@ class Standing:
                 member_start=steps,
                 hyperparameters=draft.hyperparameters,
                 why=draft.why,
-                snapshot=sequence - 1,
-                begun=sequence - 1,
-                ended=sequence,
+                snapshot=self._sequence - 1,
+                begun=self._sequence - 1,
+                ended=self._sequence,
                 outcome=endings[member].outcome,
                 evaluations=endings[member].evaluations,
                 checkpoint_kept=True,  # in memory
             )
-            for member, draft in drafts.items()
+            for member, draft in begun.drafts.items()
         ]
-        self.population = self.population.with_ended(ended, sequence)
-        self._prune()
-        return ended
 
     def _prune(self) -> None:
         """Forgets segments that no decision will look at again."""
-        population, policy = self.population, self._spec.policy
+        population, policy = self._population, self._spec.policy
         depth = policy.depth(population.size)
-        if len(population.forest) <= population.size * (4 * (policy.memory + depth) + 1) + _SPARE:
+        is_small = len(population.forest) <= population.size * (4 * (policy.memory + depth) + 1) + _SPARE
+        if policy.needs_log or is_small:
             return
         forest = {s.id: s for s in population.lives(depth)} if depth else {}
         parents = [population.forest.get(s.parent) for s in forest.values() if s.parent is not None]
@@ -141,4 +292,15 @@ class Standing:
                 seen += 0 if is_later else len(segment.evaluations)
                 if seen >= policy.memory and not is_later:
                     break
-        self.population = replace(population, forest=forest)
+        self._population = replace(population, forest=forest)
+
+
+def _together(spec: RunSpec, claims: Sequence[Claim]) -> Together | None:
+    if [claim.member for claim in claims] != list(range(spec.population)):
+        return None
+    return Together.of(spec.policy, space=spec.space, mode=spec.mode, seed=spec.seed, size=spec.population)
+
+
+def _trained(outcome: Outcome) -> Finite | Diverged:
+    assert not isinstance(outcome, Failed), "nobody fails in a program"
+    return outcome

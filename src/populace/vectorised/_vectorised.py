@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import Literal, final
 
 from populace._errors import DamagedCheckpoint, MissingExtra, UsageError
-from populace.checkpoints import CheckpointStore, needs_template, unpack
-from populace.core import RunSpec, Segment, SegmentId, base_of
+from populace.checkpoints import CheckpointStore
+from populace.core import RunSpec
 from populace.executors import LEASE_S, Executor, Job, Outages
 from populace.store import Claim, Store
 from populace.vectorised._level import claim_level, release
-from populace.worker import STATE_NAME, Driven, PatientCheckpoints, PatientStore, Worker, first_draft, loop_of
-
-if TYPE_CHECKING:
-    from populace.jax import Programs
-    from populace.vectorised._rows import Rows
+from populace.worker import Driven, PatientCheckpoints, PatientStore, Worker, loop_of
 
 _NAME = "vectorised"
 
@@ -42,23 +35,26 @@ class Vectorised(Executor):
             to depend on the seed alone, 1 on a processor and all members elsewhere; else found by measuring.
         checkpoint_every: Generations between checkpoints of the population; None checkpoints every second, and less
             often where writing would take more than a twentieth of the time.
+        generations_per_call: How many generations the device trains before the host looks again. It changes nothing but
+            the speed of short intervals. More than 1 needs one device (which it takes where `devices` is left out),
+            Truncation without a guard, one of the paper's ways to explore, and hyperparameters that are all numbers
+            and not static; elsewhere it is 1. "auto": as many as pay.
     """
 
     devices: int | None = None
     chunk: int | Literal["auto"] = "auto"
     checkpoint_every: int | None = None
+    generations_per_call: int | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
-        for name, value in (("devices", self.devices), ("checkpoint_every", self.checkpoint_every)):
-            if value is not None and (type(value) is not int or value < 1):
+        for name in ("devices", "checkpoint_every", "chunk", "generations_per_call"):
+            value, left_out = getattr(self, name), None if name in ("devices", "checkpoint_every") else "auto"
+            if value != left_out and (type(value) is not int or value < 1):
+                or_auto = "" if left_out is None else " or 'auto'"
                 raise UsageError(
-                    f"`{name}` must be a whole number of at least 1, but got Vectorised({name}={value!r}): leave it out"
+                    f"`{name}` must be a whole number of at least 1{or_auto}, but got Vectorised({name}={value!r}): "
+                    "leave it out"
                 )
-        if self.chunk != "auto" and (type(self.chunk) is not int or self.chunk < 1):
-            raise UsageError(
-                f"`chunk` must be a whole number of at least 1 or 'auto', but got Vectorised(chunk={self.chunk!r}): "
-                "leave it out"
-            )
 
     def execute(self, job: Job, *, watch: Callable[[], None], stopping: Callable[[], bool], outages: Outages) -> None:
         def patient(who: str) -> Store:
@@ -107,11 +103,6 @@ class Vectorised(Executor):
                 f"Vectorised trains a populace.jax.Trainable, whose functions JAX can trace, but got {name!r}: derive "
                 "from populace.jax.Trainable, or use executor=populace.Processes()"
             )
-        if job.spec.policy.needs_log:
-            raise UsageError(
-                f"Vectorised trains a population side by side, but {type(job.spec.policy).__name__} makes one attempt "
-                "after another: use executor=populace.Processes() or Inline()"
-            )
 
     def warnings(self, spec: RunSpec) -> list[str]:
         return []
@@ -132,94 +123,49 @@ class Vectorised(Executor):
         watch: Callable[[], None],
         stopping: Callable[[], bool],
     ) -> None:
-        devices = _devices(self.devices, len(claims))
         from populace.jax import Programs
+        from populace.vectorised._backlog import Backlog
+        from populace.vectorised._calls import Calls
         from populace.vectorised._chunks import Chunks
+        from populace.vectorised._devices import devices_for
+        from populace.vectorised._fused import is_traceable
+        from populace.vectorised._loading import load_best, load_rows
         from populace.vectorised._loop import Loop
         from populace.vectorised._standing import Standing
         from populace.vectorised._writer import Writer
 
         spec = job.spec
         programs = Programs(job.trainable, spec.metric)  # type: ignore[arg-type]  # `check` has seen to it
-        rows, largest = _rows(programs, spec, store, checkpoints, claims, devices)
-        best = store.state().best
+        standing = Standing(store, spec, claims)
+        asks = self.generations_per_call not in ("auto", 1)
+        can = standing.together is not None and is_traceable(standing.together, programs.static)
+        devices = devices_for(1 if asks and can and self.devices is None else self.devices, len(claims))
+        rows, largest = load_rows(programs, spec, store, checkpoints, claims, devices)
         left = -(-(spec.steps - claims[0].steps) // spec.interval)
+        chunks = Chunks(self._chunk(spec, devices[0].platform, largest), largest, left)
+        best = store.state().best
+        writer = Writer(open_store, checkpoints, allow_pickle=spec.allow_pickle)
         Loop(
             spec=spec,
-            claims=claims,
-            standing=Standing(store, spec, claims),
+            members=[claim.member for claim in claims],
+            steps=claims[0].steps,
+            standing=standing,
             rows=rows,
-            writer=Writer(open_store, checkpoints, allow_pickle=spec.allow_pickle),
-            chunks=Chunks(self._chunk(spec, devices[0].platform, largest), largest, left),
-            checkpoint_every=self.checkpoint_every,
-            best=best,
-            best_state=_best_state(programs, spec, checkpoints, best),
+            backlog=Backlog(
+                spec=spec,
+                claims=claims,
+                writer=writer,
+                every=self.checkpoint_every,
+                best=best,
+                best_state=load_best(programs, spec, checkpoints, best),
+            ),
+            chunks=chunks,
+            calls=Calls(
+                self.generations_per_call,
+                spec=spec,
+                programs=programs,
+                standing=standing,
+                block=rows.only,
+                chunks=chunks,
+            ),
         ).run(watch, stopping)
-
-
-def _devices(wanted: int | None, members: int) -> list[Any]:
-    """Returns the devices to use, at most one per member."""
-    import jax
-
-    if wanted != 1:
-        cores = len(os.sched_getaffinity(0)) if "sched_getaffinity" in dir(os) else os.cpu_count() or 1
-        with suppress(RuntimeError):  # JAX has started: its devices are what they are
-            # An XLA device of a processor keeps little more than one core busy with small models.
-            jax.config.update("jax_num_cpu_devices", wanted or cores)
-    found: list[Any] = jax.devices()
-    if wanted is not None and wanted > len(found):
-        raise UsageError(
-            f"`devices` must be at most the {len(found)} that JAX has, but got Vectorised(devices={wanted}): lower it, "
-            f"or start JAX with more (jax.config.update('jax_num_cpu_devices', {wanted}))"
-        )
-    return found[: min(wanted or len(found), members)]
-
-
-def _rows(
-    programs: Programs,
-    spec: RunSpec,
-    store: Store,
-    checkpoints: CheckpointStore,
-    claims: Sequence[Claim],
-    devices: Sequence[Any],
-) -> tuple[Rows, int]:
-    """Returns the members' states, loaded or made, and how many members a device holds at most."""
-    from populace.vectorised._block import Block
-    from populace.vectorised._rows import Rows
-
-    first_state = partial(_first_state, programs, spec)
-
-    def state_of(claim: Claim) -> Any:
-        base = None if claim.newest is None else base_of(claim.newest)
-        if base is None:
-            return first_state(SegmentId(claim.member, 0), first_draft(spec, claim.member, 1).hyperparameters)
-        source = store.segment(base)
-        assert source is not None, "a base is in the log"
-        return _saved_state(programs, spec, checkpoints, source)
-
-    share = -(-len(claims) // len(devices))
-    parts = [claims[i : i + share] for i in range(0, len(claims), share)]
-    blocks = [Block(programs, d, map(state_of, part), share) for d, part in zip(devices, parts, strict=False)]
-    return Rows(blocks, [[c.member for c in part] for part in parts], first_state), share
-
-
-def _first_state(programs: Programs, spec: RunSpec, id: SegmentId, hyperparameters: Any) -> Any:
-    return programs.init(spec.init_key(*id).jax(), spec.space.active(hyperparameters))
-
-
-def _saved_state(programs: Programs, spec: RunSpec, checkpoints: CheckpointStore, segment: Segment) -> Any:
-    assert segment.checkpoint is not None, "what is copied has a checkpoint"
-    blob = checkpoints.get(segment.checkpoint)
-    like = None
-    if needs_template(blob):
-        like = {STATE_NAME: {STATE_NAME: _first_state(programs, spec, segment.id, segment.hyperparameters)}}
-    held = unpack(blob, like=like, allow_pickle=spec.allow_pickle)[STATE_NAME]
-    assert isinstance(held, dict), "a task's state is tracked in a dict"
-    return held[STATE_NAME]
-
-
-def _best_state(programs: Programs, spec: RunSpec, checkpoints: CheckpointStore, best: Segment | None) -> Any:
-    """Returns the state of the best segment of the run; None where no decision will copy it."""
-    if best is None or not best.can_donate or not spec.policy.needs_best:
-        return None
-    return _saved_state(programs, spec, checkpoints, best)

@@ -15,7 +15,10 @@ from typing import Any, final
 from populace.checkpoints import CheckpointStore, pack
 from populace.core import SegmentId, Why
 from populace.store import Claim, Store, Trained
+from populace.vectorised._memory import give_back
 from populace.worker import STATE_NAME
+
+_LARGE_BYTES = 2**20
 
 
 @final
@@ -104,11 +107,16 @@ class Writer:
             store.close()
         for digest in collected:
             self._checkpoints.delete(digest)
+        give_back()
 
     def _save(self, id: SegmentId, state: Any) -> tuple[str, int]:
         label = {"member": id.member, "generation": id.generation}
         chunks = pack({STATE_NAME: {STATE_NAME: state}}, label=label, allow_pickle=self._allow_pickle)
-        return self._checkpoints.put(chunks), sum(memoryview(chunk).nbytes for chunk in chunks)
+        num_bytes = sum(memoryview(chunk).nbytes for chunk in chunks)
+        digest = self._checkpoints.put(chunks)
+        if num_bytes > _LARGE_BYTES:
+            give_back()
+        return digest, num_bytes
 
 
 def _with(one: Trained, saved: Mapping[SegmentId, tuple[str, int]]) -> Trained:

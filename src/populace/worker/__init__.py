@@ -1,5 +1,6 @@
 """The worker: one member's life, and the user's loop that drives it."""
 
+from populace.worker._ancestors import with_ancestors, with_records, with_segments
 from populace.worker._drafts import first_draft, hopeless, next_draft
 from populace.worker._heartbeat import Heartbeat
 from populace.worker._life import Life, Stretch
@@ -31,4 +32,7 @@ __all__ = [
     "next_draft",
     "restore_into",
     "score_name",
+    "with_ancestors",
+    "with_records",
+    "with_segments",
 ]

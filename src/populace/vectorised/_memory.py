@@ -1,0 +1,22 @@
+"""Freed memory goes back to the system: the C library would keep blocks of the size of a model's state for later."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+
+def give_back() -> None:
+    """Gives freed memory back, where the C library can (glibc, `malloc_trim`)."""
+    _trim()(0)
+
+
+@cache
+def _trim() -> Callable[[int], Any]:
+    try:
+        trim: Callable[[int], Any] = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # another C library; on Windows there is none to look in
+        return lambda pad: None
+    return trim

@@ -1,0 +1,67 @@
+"""Older segments that decisions look at, loaded from the log into a population that holds the newest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+from populace.core import Policy, Population, Segment, SegmentId
+from populace.store import Store
+
+
+def with_segments(population: Population, store: Store, ids: Iterable[SegmentId]) -> Population:
+    """Returns the population with these segments in its forest, as decisions saw them."""
+    missing = [id for id in ids if id not in population.forest]
+    if not missing:
+        return population
+    found = {id: ended(store, id, population.sequence) for id in missing}
+    return replace(population, forest={**population.forest, **found})
+
+
+def with_records(population: Population, store: Store) -> Population:
+    """Returns the population with the segments that were the best of the run when they ended."""
+    past = [s.as_of(population.sequence) for s in store.segments() if (s.ended or math.inf) <= population.sequence]
+    return population.with_records(sorted(past, key=lambda s: s.ended or 0))
+
+
+def with_ancestors(population: Population, store: Store, policy: Policy, known: Iterable[Segment]) -> Population:
+    """Returns the population with the older segments in its forest that a policy looks at from each member's newest."""
+    known = list(known)
+    population = with_segments(population, store, _lived(policy, population.size, known))
+    depth = policy.depth(population.size)
+    if depth:
+        recent = [population.forest[id] for id in _lived(policy, population.size, known)] + known
+        population = with_segments(population, store, [s.parent for s in recent if s.parent is not None])
+    if not (policy.memory or policy.needs_history):
+        return population
+    forest = dict(population.forest)
+    least = min((s.end_step for s in known), default=0)
+    for segment in known:
+        walker, seen = segment, 0
+        while walker.parent is not None:
+            # At equal progress the evaluations count from where everybody has been.
+            is_later = policy.needs_history and walker.end_step > least
+            seen += 0 if is_later else len(walker.evaluations)
+            if seen >= policy.memory and not is_later:
+                break
+            if walker.parent not in forest:
+                forest[walker.parent] = ended(store, walker.parent, population.sequence)
+            walker = forest[walker.parent]
+    return population if len(forest) == len(population.forest) else replace(population, forest=forest)
+
+
+def _lived(policy: Policy, size: int, known: Iterable[Segment]) -> list[SegmentId]:
+    """Returns the members' own segments before their newest that a policy looks at."""
+    depth = policy.depth(size)
+    first = {s.member: 0 if policy.needs_log else max(0, s.generation - depth + 1) for s in known}
+    if not (depth or policy.needs_log):
+        return []
+    return [SegmentId(s.member, generation) for s in known for generation in range(first[s.member], s.generation)]
+
+
+def ended(store: Store, id: SegmentId, sequence: int) -> Segment:
+    """Returns an ended segment as decisions saw it at a sequence number."""
+    found = store.segment(id)
+    assert found is not None, "an ancestor is in the log"
+    return found.as_of(sequence)
