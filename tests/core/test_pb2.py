@@ -210,14 +210,17 @@ def test_clones_of_one_donor_do_not_all_choose_the_same() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("choices", ["random", "modelled"])
-def test_choices_improve_with_what_was_learnt(choices) -> None:
-    """On a problem whose best choice is the same for ever, later clones must train nearer to it than the first ones."""
+@pytest.mark.parametrize(("choices", "within"), [("random", 0.2), ("modelled", 0.1)])
+def test_choices_improve_with_what_was_learnt(choices, within) -> None:
+    """Later clones train nearer to the best value than chance has it, by a quarter of the range; more so with a model.
+
+    What an unordered choice gains is noise to the process that does not see it.
+    """
     found = []
-    for seed in range(4):
+    for seed in range(8):
         clones = [s for s in _run(PB2(choices=choices), seed=seed, intervals=15).forest.values() if s.donor is not None]
         found += [abs(s.hyperparameters["x"] - 0.7) for s in clones if s.generation > 9]
-    assert np.median(found) < 0.1
+    assert np.median(found) < within
 
 
 @pytest.mark.slow

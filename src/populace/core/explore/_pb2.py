@@ -39,8 +39,8 @@ from populace.core.explore._process import Floats, Points, Posterior, fit
 from populace.core.explore._region import Box, TrustRegion, bounds
 from populace.space import Choice, Constant, Dimension, Hyperparameters, Key, Space, Value
 
-_NUM_DRAWN = 256
-_NUM_NEAR = 48
+_NUM_DRAWN = 192
+_NUM_NEAR = 32
 _RADII = (0.1, 0.03, 0.01)
 _MOST_FORESEEN = 3
 _LARGEST_Y = 2.0

@@ -28,8 +28,8 @@ Floats = NDArray[np.float64]
 
 _LENGTHS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _FORGETTING = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5)
-_NOISES = (0.01, 0.03, 0.1, 0.3, 1.0)
-_FIT_ROWS = 128
+_NOISES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+_FIT_ROWS = 96
 _MIX = 0.5
 _LEAST_VARIANCE = 1e-6
 _LARGEST_BLOCK = 64
@@ -87,10 +87,26 @@ class Kernel:
         if not a.choice_NC.shape[1]:
             near += apart
             return self.variance * np.exp(near, out=near)
-        like, recent = np.exp(near), np.exp(apart)
-        same = (a.choice_NC[:, None, :] == b.choice_NC).mean(axis=2)
-        mixed: Floats = (1 - _MIX) / 2 * recent * (like + same) + _MIX * recent**2 * like * same
-        return self.variance * mixed
+        like, recent = np.exp(near, out=near), np.exp(apart, out=apart)
+        same = _same(a.choice_NC, b.choice_NC)
+        both = like * same
+        both *= recent
+        both *= _MIX
+        like += same
+        like *= (1 - _MIX) / 2
+        like += both
+        like *= recent
+        like *= self.variance
+        return like
+
+
+def _same(a_NC: NDArray[np.intp], b_NC: NDArray[np.intp]) -> Floats:
+    """Returns the share of choices that are equal, shape (N of a, N of b)."""
+    equal = np.zeros((len(a_NC), len(b_NC)))
+    for place in range(a_NC.shape[1]):
+        equal += a_NC[:, place, None] == b_NC[:, place]
+    equal /= a_NC.shape[1]
+    return equal
 
 
 def log_likelihood(kernel: Kernel, points: Points, y_N: Floats) -> float:
