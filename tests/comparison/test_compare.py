@@ -45,7 +45,7 @@ def held(tmp_path, trainable=None, **changes):
     usual = {"population": 4, "steps": 6, "interval": 2, "seeds": 2, "workers": 1, "name": "c", "metric": "score"}
     trainable = NoisyBowl() if trainable is None else trainable
     space = changes.pop("space", BOWL_SPACE)
-    return compare(trainable, space, directory=tmp_path, **{"algorithms": TWO, **usual, **changes})
+    return compare(trainable, space, **{"directory": tmp_path, "algorithms": TWO, **usual, **changes})
 
 
 def run_of(found, name):
@@ -136,7 +136,7 @@ def test_another_algorithm_under_a_taken_name_is_refused(tmp_path):
         held(tmp_path, algorithms={"PBT": PBT(burn_in=2), "random search": RandomSearch()})
 
 
-class Tested(populace.Trainable):
+class Flattered(populace.Trainable):
     """Its validation flatters; its test tells the truth."""
 
     def init(self, key, hp):
@@ -154,7 +154,7 @@ class Tested(populace.Trainable):
 
 def test_selected_checkpoint_is_measured_once_by_the_test(tmp_path):
     """Selection on validation and a report on test is the whole protocol."""
-    found = held(tmp_path, Tested(), space={"lr": LogUniform(1e-3, 1e-1)})
+    found = held(tmp_path, Flattered(), space={"lr": LogUniform(1e-3, 1e-1)})
     assert found.tested
     for name in TWO:
         for outcome in found.of(name):
