@@ -18,7 +18,14 @@ settings.load_profile("repeatable")
 
 NOTHING_MAY_BE_MISSING = os.environ.get("POPULACE_TEST_ALL") == "1"
 _MISSING_PACKAGE = re.compile(r"could not import|unable to import|no module named|not installed|\bpopulace\[", re.I)
-_EXTRA_OF = {"torch": "torch", "jax": "jax", "sklearn": "sklearn", "matplotlib": "plot", "scipy": "stats"}
+_EXTRA_OF = {
+    "torch": "torch",
+    "jax": "jax",
+    "sklearn": "sklearn",
+    "matplotlib": "plot",
+    "scipy": "stats",
+    "optuna": "optuna",
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:

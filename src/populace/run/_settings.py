@@ -216,12 +216,16 @@ def _made(where: str, table: Mapping[str, object], known_kinds: Sequence[Any]) -
     if not isinstance(kind, str) or kind not in kinds:
         listed = " or ".join(kinds)
         raise UsageError(f"{where}: `kind` must be {listed}, but got {kind!r}{_nearest(str(kind), kinds)}")
-    known = list(inspect.signature(kinds[kind]).parameters)
+    parameters = inspect.signature(kinds[kind]).parameters
+    known = list(parameters)
     given = {name: value for name, value in table.items() if name != "kind"}
     for name in given:
         if name not in known:
             takes = ", ".join(known) or "no settings"
             raise UsageError(f"{where}: {kind} takes {takes}, but got {name!r}{_nearest(name, known)}")
+    missing = [name for name, p in parameters.items() if p.default is p.empty and name not in given]
+    if missing:
+        raise UsageError(f"{where}: {kind} needs {' and '.join(missing)}, but got {sorted(given)}: add {missing[0]}")
     arguments = {
         name: _made(f"{where}.{name}", {"kind": value} if isinstance(value, str) else value, _KINDS[name])
         if name in _KINDS and isinstance(value, Mapping | str)
