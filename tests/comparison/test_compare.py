@@ -201,7 +201,7 @@ def test_an_algorithm_that_finds_nothing_counts_as_the_worst(tmp_path):
             holder["x"] += 1
             member.report(math.nan if member["lr"] > 0.09 else holder["x"])
 
-    found = held(tmp_path, train, metric=None, algorithms={**TWO, "wild": Fixed({"lr": 0.1})}, seeds=6)
+    found = held(tmp_path, train, metric=None, algorithms={"PBT": PBT(), "wild": Fixed({"lr": 0.1})}, seeds=6)
     wild = next(row for row in found.rows if row.algorithm == "wild")
     assert (wild.num_failed, wild.median, wild.rival.verdict) == (6, None, "better")
     assert "no member has reported a finite score" in found.outcome("wild", 0).failure

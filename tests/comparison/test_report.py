@@ -13,6 +13,7 @@ pytest.importorskip("matplotlib")
 from matplotlib.text import Text
 
 from populace.comparison import Comparison, Outcome
+from populace.comparison._table import to_markdown
 from populace.comparison._terms import Terms
 from populace.core import Mode
 from populace.space import LogUniform, Space
@@ -53,7 +54,12 @@ def made(tmp_path, scores, *, tested=True, num_seeds=8):
         for seed, score in enumerate(held[:num_seeds])
     ]
     return Comparison(
-        folder=tmp_path, terms=TERMS, algorithms=list(scores), seeds=range(num_seeds), outcomes=outcomes, tested=tested
+        folder=tmp_path,
+        terms=TERMS,
+        algorithms=dict.fromkeys(scores, "what it does"),
+        seeds=range(num_seeds),
+        outcomes=outcomes,
+        tested=tested,
     )
 
 
@@ -85,6 +91,15 @@ def test_verdict_is_the_headline():
     assert made(None, {"PBT": PLAIN}).headline == "PBT has no rival"
 
 
+def test_too_many_rivals_for_the_seeds_are_said_to_be(tmp_path):
+    """A comparison that cannot show anything must not look like one that shows no difference."""
+    rivals = {f"rival {i}": WORSE for i in range(7)}
+    found = made(tmp_path, {"PBT": PLAIN, **rivals})
+    assert found.headline == "Too few seeds to tell PBT from its rivals"
+    assert "With 7 rivals and 8 seeds no difference can count" in to_markdown(found, False)
+    assert "no difference can count" not in to_markdown(made(tmp_path, {"PBT": PLAIN, "random": WORSE}), False)
+
+
 def test_a_difference_within_noise_is_called_so():
     """A median that looks better is what everybody quotes."""
     (sentence,) = made(None, {"PBT": PLAIN, "TPE": NEAR}).verdicts
@@ -96,7 +111,7 @@ def test_signs_follow_the_users_score():
     """A loss that is lower by 0.1 is a difference of -0.1, and a win."""
     found = made(None, {"PBT": PLAIN, "random": WORSE})
     (sentence,) = found.verdicts
-    assert "better on 8 of 8 seeds; median difference -0.12" in sentence
+    assert "better on 8 of 8 seeds; median difference with 95 % interval -0.1" in sentence
     assert found.rows[1].rival.median > 0
     assert (found.rows[0].worst, found.rows[0].best) == (0.26, 0.20)
 
@@ -106,7 +121,7 @@ def test_rivals_are_in_order_of_merit_and_share_of_budget_is_told(tmp_path):
     found = made(tmp_path, {"PBT": PLAIN, "random": WORSE, "TPE": NEAR})
     assert [row.algorithm for row in found.rows] == ["PBT", "TPE", "random"]
     heads, rows = found.table()
-    assert heads[-1] == "PBT reaches its end"
+    assert heads[-1] == "PBT as good after"
     assert rows[2][-1] == "60% of the budget (8 of 8 seeds)"
 
 

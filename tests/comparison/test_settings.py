@@ -176,7 +176,7 @@ def test_options_win_over_the_file(place):
     assert result.exit_code == 0, result.output
     data = json.loads(result.stdout)
     assert data["algorithms"] == ["PBT", "random search", "fixed"]
-    assert data["terms"]["space"]["lr"]["high"] == 0.2
+    assert Space.from_json(data["terms"]["space"]) == Space.of({"lr": (0.1, 0.2)})
     scores = {(o["algorithm"], o["seed"]): o["score"] for o in data["outcomes"]}
     assert scores["PBT", 0] == scores["random search", 0]
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from populace._errors import UsageError
-from populace.core import Policy
+from populace.core import PBT, Policy
+from populace.core.exploit import NoExploit
 
 if TYPE_CHECKING:
     from populace.comparison._terms import Terms
@@ -59,6 +60,11 @@ class Baseline(ABC):
             terms: What it shares with the others.
             found: The finished run of the algorithm that it needs.
         """
+
+    @property
+    @abstractmethod
+    def summary(self) -> str:
+        """What it does with its member-steps, in a line for somebody who has never heard of it."""
 
     @abstractmethod
     def to_json(self) -> dict[str, object]:
@@ -112,6 +118,15 @@ def check_algorithms(algorithms: Mapping[str, Algorithm]) -> None:
 def needs_of(algorithm: Algorithm) -> str | None:
     """Returns the algorithm whose run must come first."""
     return algorithm.needs if isinstance(algorithm, Baseline) else None
+
+
+def summary_of(algorithm: Algorithm) -> str:
+    """Returns what an algorithm does, in a line."""
+    if isinstance(algorithm, Baseline):
+        return algorithm.summary
+    if isinstance(algorithm, PBT) and isinstance(algorithm.exploit, NoExploit):
+        return "every member trains to the end with the hyperparameters that it began with; nobody copies anybody"
+    return f"a population whose lagging members copy better ones and change their hyperparameters: {algorithm!r}"
 
 
 def plan_of(algorithm: Algorithm, terms: Terms, found: Result | None) -> Plan:
