@@ -264,3 +264,14 @@ def test_bad_arguments_are_named(make, message):
     """A setting that is quietly ignored is found after the run."""
     with pytest.raises(UsageError, match="^" + message.replace("(", r"\(")):
         make()
+
+
+@pytest.mark.slow
+def test_vectorised_refuses_attempts_before_it_creates_anything(tmp_path):
+    """It trains everybody side by side and keeps no whole log in memory: it would try settings that the log disproves."""
+    pytest.importorskip("jax")
+    from populace.testing import JaxBowl
+
+    with pytest.raises(UsageError, match="Attempts makes one attempt after another: use executor"):
+        tune_toy(JaxBowl(), policy=Attempts(steps=2), executor=populace.Vectorised(), directory=tmp_path)
+    assert not any(tmp_path.iterdir())

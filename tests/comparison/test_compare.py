@@ -26,7 +26,7 @@ from populace import (
 from populace._errors import RunExists, RunFailed, RunInterrupted, UsageError
 from populace.core import Segment
 from populace.run import Result, verify
-from populace.testing import BOWL_SPACE, Bowl, NoisyBowl
+from populace.testing import BOWL_SPACE, Bowl, NoisyBowl, tune_toy
 
 pytestmark = pytest.mark.slow
 TWO = {"PBT": PBT(), "random search": RandomSearch()}
@@ -129,6 +129,13 @@ def test_other_terms_under_the_same_name_are_refused(tmp_path, change):
         held(tmp_path, **change)
 
 
+def test_a_run_of_that_name_is_left_alone(tmp_path):
+    """A comparison inside a run's folder would be swept and copied with it."""
+    tune_toy(Bowl(), tmp_path, name="c")
+    with pytest.raises(RunExists, match="'c' is a run, not a comparison"):
+        held(tmp_path)
+
+
 def test_another_algorithm_under_a_taken_name_is_refused(tmp_path):
     """The old runs would stand in the new algorithm's row."""
     held(tmp_path)
@@ -177,6 +184,20 @@ def test_given_test_wins_and_may_take_the_state_alone(tmp_path):
 
     found = held(tmp_path, train, test=lambda state: -float(np.sum(state["w"])) - 1.0)
     assert all(o.test == pytest.approx(o.score - 1.0) for o in found.of("PBT"))
+
+
+def test_an_attribute_that_holds_test_data_is_no_test(tmp_path):
+    """Many tasks call their data so."""
+    task = NoisyBowl()
+    task.test = (np.zeros(3), np.zeros(3))
+    assert not held(tmp_path, task, seeds=1).tested
+
+
+def test_a_policy_is_described_by_what_was_given(tmp_path):
+    """A line with all defaults is not read."""
+    found = held(tmp_path, algorithms={"PBT": PBT(burn_in=2, copy="weights"), **{"fixed": Fixed({"lr": 0.1})}}, seeds=1)
+    assert found.summaries["PBT"].endswith(": PBT(copy='weights', burn_in=2)")
+    assert "lr=0.1" in found.summaries["fixed"]
 
 
 def test_a_test_that_fails_says_so(tmp_path):

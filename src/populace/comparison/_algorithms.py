@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, final
 
 from populace._errors import UsageError
@@ -126,7 +127,20 @@ def summary_of(algorithm: Algorithm) -> str:
         return algorithm.summary
     if isinstance(algorithm, PBT) and isinstance(algorithm.exploit, NoExploit):
         return "every member trains to the end with the hyperparameters that it began with; nobody copies anybody"
-    return f"a population whose lagging members copy better ones and change their hyperparameters: {algorithm!r}"
+    return f"a population whose lagging members copy better ones and change their hyperparameters: {_short(algorithm)}"
+
+
+def _short(policy: Policy) -> str:
+    """Returns a policy as it would be written, without what it has by default."""
+    if not is_dataclass(policy):
+        return repr(policy)
+    given = []
+    for field in fields(policy):
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        value = getattr(policy, field.name)
+        if value != default:
+            given.append(f"{field.name}={(value.value if isinstance(value, Enum) else value)!r}")
+    return f"{type(policy).__name__}({', '.join(given)})"
 
 
 def plan_of(algorithm: Algorithm, terms: Terms, found: Result | None) -> Plan:

@@ -25,6 +25,7 @@ from populace.run import (
     code_of,
     entry_of,
     fresh_name,
+    list_runs,
     make_directory,
     refuse_while_loading,
     run_directory,
@@ -219,6 +220,8 @@ def _held(folder: Path, asked: Mapping[str, object]) -> dict[str, object]:
         RunExists: A comparison is there that differs in more.
     """
     path = folder / SETTINGS
+    if folder in list_runs(folder.parent):
+        raise RunExists(f"{folder.name!r} is a run, not a comparison: choose another name")
     if not os.path.isfile(path):  # unlike Path's, it takes a name that no file system takes
         return {}
     try:
