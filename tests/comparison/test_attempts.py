@@ -268,7 +268,7 @@ def test_bad_arguments_are_named(make, message):
 
 @pytest.mark.slow
 def test_vectorised_refuses_attempts_before_it_creates_anything(tmp_path):
-    """It trains everybody side by side and keeps no whole log in memory: it would try settings that the log disproves."""
+    """It keeps no whole log in memory, so it would try settings that the log disproves."""
     pytest.importorskip("jax")
     from populace.testing import JaxBowl
 
