@@ -17,6 +17,7 @@ from populace.run import RunSettings
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text("utf-8")
 COMMANDS = typer.main.get_command(app).commands
 ISSUED = {
+    *("compare", "advise"),
     *("run", "resume", "ls", "show", "best", "schedule", "lineage", "replay", "plot", "verify", "gc", "doctor", "demo"),
 }
 HEAVY = ["numpy", "sqlalchemy", "pydantic", "scipy", "matplotlib", "torch", "jax"]

@@ -163,14 +163,17 @@ def test_suggestions_keep_to_the_space_and_depend_on_the_log_alone(seed):
 
 
 @pytest.mark.slow
-def test_sampler_prefers_what_scored_well():
+@pytest.mark.parametrize(("sampler", "draws"), [("tpe", 12), ("gp", 4)])
+def test_sampler_prefers_what_scored_well(sampler, draws):
     """Else it is random search at a price; and a sampler told the wrong sign would look for the worst."""
+    if sampler == "gp":
+        pytest.importorskip("torch")
     space = Space({"lr": Uniform(0, 1)})
     for mode in Mode:
         sign = 1 if mode is Mode.MAX else -1
         past = [attempt(n, [-sign * abs(n / 20 - 0.75)], hyperparameters={"lr": n / 20}) for n in range(21)]
-        chosen = [suggest("tpe", nobody(space, mode), past, whole=1, key=Key(k))["lr"] for k in range(12)]
-        assert sum(abs(lr - 0.75) < 0.2 for lr in chosen) >= 9
+        chosen = [suggest(sampler, nobody(space, mode), past, whole=1, key=Key(k))["lr"] for k in range(draws)]
+        assert sum(abs(lr - 0.75) < 0.2 for lr in chosen) >= 0.75 * draws
 
 
 def sequential(tmp_path, **settings):
@@ -261,3 +264,14 @@ def test_bad_arguments_are_named(make, message):
     """A setting that is quietly ignored is found after the run."""
     with pytest.raises(UsageError, match="^" + message.replace("(", r"\(")):
         make()
+
+
+@pytest.mark.slow
+def test_vectorised_refuses_attempts_before_it_creates_anything(tmp_path):
+    """It keeps no whole log in memory, so it would try settings that the log disproves."""
+    pytest.importorskip("jax")
+    from populace.testing import JaxBowl
+
+    with pytest.raises(UsageError, match="Attempts makes one attempt after another: use executor"):
+        tune_toy(JaxBowl(), policy=Attempts(steps=2), executor=populace.Vectorised(), directory=tmp_path)
+    assert not any(tmp_path.iterdir())

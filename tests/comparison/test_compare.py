@@ -26,7 +26,7 @@ from populace import (
 from populace._errors import RunExists, RunFailed, RunInterrupted, UsageError
 from populace.core import Segment
 from populace.run import Result, verify
-from populace.testing import BOWL_SPACE, Bowl, NoisyBowl
+from populace.testing import BOWL_SPACE, Bowl, NoisyBowl, tune_toy
 
 pytestmark = pytest.mark.slow
 TWO = {"PBT": PBT(), "random search": RandomSearch()}
@@ -45,7 +45,7 @@ def held(tmp_path, trainable=None, **changes):
     usual = {"population": 4, "steps": 6, "interval": 2, "seeds": 2, "workers": 1, "name": "c", "metric": "score"}
     trainable = NoisyBowl() if trainable is None else trainable
     space = changes.pop("space", BOWL_SPACE)
-    return compare(trainable, space, directory=tmp_path, **{"algorithms": TWO, **usual, **changes})
+    return compare(trainable, space, **{"directory": tmp_path, "algorithms": TWO, **usual, **changes})
 
 
 def run_of(found, name):
@@ -129,6 +129,13 @@ def test_other_terms_under_the_same_name_are_refused(tmp_path, change):
         held(tmp_path, **change)
 
 
+def test_a_run_of_that_name_is_left_alone(tmp_path):
+    """A comparison inside a run's folder would be swept and copied with it."""
+    tune_toy(Bowl(), tmp_path, name="c")
+    with pytest.raises(RunExists, match="'c' is a run, not a comparison"):
+        held(tmp_path)
+
+
 def test_another_algorithm_under_a_taken_name_is_refused(tmp_path):
     """The old runs would stand in the new algorithm's row."""
     held(tmp_path)
@@ -136,7 +143,7 @@ def test_another_algorithm_under_a_taken_name_is_refused(tmp_path):
         held(tmp_path, algorithms={"PBT": PBT(burn_in=2), "random search": RandomSearch()})
 
 
-class Tested(populace.Trainable):
+class Flattered(populace.Trainable):
     """Its validation flatters; its test tells the truth."""
 
     def init(self, key, hp):
@@ -154,7 +161,7 @@ class Tested(populace.Trainable):
 
 def test_selected_checkpoint_is_measured_once_by_the_test(tmp_path):
     """Selection on validation and a report on test is the whole protocol."""
-    found = held(tmp_path, Tested(), space={"lr": LogUniform(1e-3, 1e-1)})
+    found = held(tmp_path, Flattered(), space={"lr": LogUniform(1e-3, 1e-1)})
     assert found.tested
     for name in TWO:
         for outcome in found.of(name):
@@ -179,6 +186,20 @@ def test_given_test_wins_and_may_take_the_state_alone(tmp_path):
     assert all(o.test == pytest.approx(o.score - 1.0) for o in found.of("PBT"))
 
 
+def test_an_attribute_that_holds_test_data_is_no_test(tmp_path):
+    """Many tasks call their data so."""
+    task = NoisyBowl()
+    task.test = (np.zeros(3), np.zeros(3))
+    assert not held(tmp_path, task, seeds=1).tested
+
+
+def test_a_policy_is_described_by_what_was_given(tmp_path):
+    """A line with all defaults is not read."""
+    found = held(tmp_path, algorithms={"PBT": PBT(burn_in=2, copy="weights"), **{"fixed": Fixed({"lr": 0.1})}}, seeds=1)
+    assert found.summaries["PBT"].endswith(": PBT(copy='weights', burn_in=2)")
+    assert "lr=0.1" in found.summaries["fixed"]
+
+
 def test_a_test_that_fails_says_so(tmp_path):
     """Its traceback is what the user needs, not a missing number."""
 
@@ -201,7 +222,7 @@ def test_an_algorithm_that_finds_nothing_counts_as_the_worst(tmp_path):
             holder["x"] += 1
             member.report(math.nan if member["lr"] > 0.09 else holder["x"])
 
-    found = held(tmp_path, train, metric=None, algorithms={**TWO, "wild": Fixed({"lr": 0.1})}, seeds=6)
+    found = held(tmp_path, train, metric=None, algorithms={"PBT": PBT(), "wild": Fixed({"lr": 0.1})}, seeds=6)
     wild = next(row for row in found.rows if row.algorithm == "wild")
     assert (wild.num_failed, wild.median, wild.rival.verdict) == (6, None, "better")
     assert "no member has reported a finite score" in found.outcome("wild", 0).failure

@@ -19,7 +19,7 @@ from populace.cli._output import write, write_json, write_pairs
 from populace.store import file_system, refuse_network
 
 _NEEDED = ("numpy", "sqlalchemy", "safetensors", "cloudpickle", "typer", "rich", "pydantic")
-_OPTIONAL = ("torch", "jax", "scikit-learn", "scipy", "matplotlib")
+_OPTIONAL = ("torch", "jax", "scikit-learn", "scipy", "matplotlib", "optuna")
 _OLDEST_SQLITE = (3, 35, 0)
 _NUM_SYNCS, _SYNC_BYTES = 11, 10_000
 _LITTLE_BYTES, _SLOW_SYNC_S = 1 << 30, 0.05

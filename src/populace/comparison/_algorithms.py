@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, final
 
 from populace._errors import UsageError
-from populace.core import Policy
+from populace.core import PBT, Policy
+from populace.core.exploit import NoExploit
 
 if TYPE_CHECKING:
     from populace.comparison._terms import Terms
@@ -59,6 +61,11 @@ class Baseline(ABC):
             terms: What it shares with the others.
             found: The finished run of the algorithm that it needs.
         """
+
+    @property
+    @abstractmethod
+    def summary(self) -> str:
+        """What it does with its member-steps, in a line for somebody who has never heard of it."""
 
     @abstractmethod
     def to_json(self) -> dict[str, object]:
@@ -112,6 +119,28 @@ def check_algorithms(algorithms: Mapping[str, Algorithm]) -> None:
 def needs_of(algorithm: Algorithm) -> str | None:
     """Returns the algorithm whose run must come first."""
     return algorithm.needs if isinstance(algorithm, Baseline) else None
+
+
+def summary_of(algorithm: Algorithm) -> str:
+    """Returns what an algorithm does, in a line."""
+    if isinstance(algorithm, Baseline):
+        return algorithm.summary
+    if isinstance(algorithm, PBT) and isinstance(algorithm.exploit, NoExploit):
+        return "every member trains to the end with the hyperparameters that it began with; nobody copies anybody"
+    return f"a population whose lagging members copy better ones and change their hyperparameters: {_short(algorithm)}"
+
+
+def _short(policy: Policy) -> str:
+    """Returns a policy as it would be written, without what it has by default."""
+    if not is_dataclass(policy):
+        return repr(policy)
+    given = []
+    for field in fields(policy):
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        value = getattr(policy, field.name)
+        if value != default:
+            given.append(f"{field.name}={(value.value if isinstance(value, Enum) else value)!r}")
+    return f"{type(policy).__name__}({', '.join(given)})"
 
 
 def plan_of(algorithm: Algorithm, terms: Terms, found: Result | None) -> Plan:

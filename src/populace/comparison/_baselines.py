@@ -71,6 +71,12 @@ class SequentialSearch(Baseline):
     def plan(self, terms: Terms, found: Result | None) -> Plan:
         return Plan(policy=self._policy(terms.steps, terms.interval), population=1, steps=terms.budget)
 
+    @property
+    def summary(self) -> str:
+        how = {"tpe": "TPE (Optuna)", "gp": "a Gaussian process (Optuna)"}.get(self.sampler, "random draws")
+        ended = "each to its end" if self.pruner is None else "those below the median of the others given up early"
+        return f"one run after another, {ended}; the next hyperparameters are chosen by {how} from all results so far"
+
     def to_json(self) -> dict[str, object]:
         return _json(self)
 
@@ -118,6 +124,13 @@ class SuccessiveHalving(Baseline):
     def plan(self, terms: Terms, found: Result | None) -> Plan:
         return Plan(policy=self._policy(terms.steps, terms.interval), population=terms.population, steps=terms.steps)
 
+    @property
+    def summary(self) -> str:
+        return (
+            f"asynchronous successive halving (Optuna): a member whose score is not among the best 1 in {self.factor} "
+            "at its rung begins new hyperparameters from fresh weights"
+        )
+
     def to_json(self) -> dict[str, object]:
         return _json(self)
 
@@ -162,6 +175,12 @@ class Fixed(Baseline):
         )
         return Plan(policy=policy, population=terms.population, steps=terms.steps)
 
+    @property
+    def summary(self) -> str:
+        given = ", ".join(f"{name}={value}" for name, value in self.hyperparameters.items())
+        copies = "; lagging members copy the weights of better ones" if self.exploit else ""
+        return f"every member trains with given hyperparameters ({given}){copies}"
+
     def to_json(self) -> dict[str, object]:
         return _json(self)
 
@@ -189,6 +208,10 @@ class WinningSchedule(Baseline):
         policy = Follow(schedule=found.best.schedule.to_json(), members=terms.population)
         return Plan(policy=policy, population=terms.population, steps=terms.steps, seed_shift=_OTHER_LUCK)
 
+    @property
+    def summary(self) -> str:
+        return f"every member trains from scratch along the schedule that {self.of} found on the same seed"
+
     def to_json(self) -> dict[str, object]:
         return _json(self)
 
@@ -215,6 +238,10 @@ class FinalHyperparameters(Baseline):
         assert found is not None, "the run that it needs was trained before"
         policy = RandomSearch(initial=(found.best.hyperparameters,) * terms.population)
         return Plan(policy=policy, population=terms.population, steps=terms.steps, seed_shift=_OTHER_LUCK)
+
+    @property
+    def summary(self) -> str:
+        return f"every member trains from scratch with the last hyperparameters of the winner of {self.of}, held fixed"
 
     def to_json(self) -> dict[str, object]:
         return _json(self)

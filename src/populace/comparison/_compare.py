@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from populace._errors import PopulaceError, RunExists, UsageError
-from populace.comparison._algorithms import Algorithm, Baseline, check_algorithms, plan_of
+from populace._errors import PopulaceError, RunExists, RunInterrupted, UsageError
+from populace.comparison._algorithms import Algorithm, Baseline, check_algorithms, plan_of, summary_of
 from populace.comparison._comparison import Comparison
 from populace.comparison._crew import interrupted, train_alone, train_side_by_side
 from populace.comparison._entries import Entry, Field
@@ -25,11 +25,12 @@ from populace.run import (
     code_of,
     entry_of,
     fresh_name,
+    list_runs,
     make_directory,
     refuse_while_loading,
     run_directory,
 )
-from populace.space import Space
+from populace.space import Key, Space
 from populace.worker import Loop, Trainable, loop_of
 
 SETTINGS = "settings.json"
@@ -135,7 +136,7 @@ def compare(
     found = Comparison(
         folder=folder,
         terms=terms,
-        algorithms=list(chosen),
+        algorithms={label: summary_of(algorithm) for label, algorithm in chosen.items()},
         seeds=numbers,
         outcomes=[cast("Outcome", field.outcome(entry)) for entry in field.entries(numbers)],
         tested=measure is not None,
@@ -169,7 +170,7 @@ def _train(field: Field, entries: Sequence[Entry], workers: int) -> None:
                 train_alone(field, missing, done, interrupts.asked)
             elif missing:
                 train_side_by_side(field, missing, min(workers, len(missing)), done, interrupts.asked)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RunInterrupted):
         raise interrupted(left, total, hint) from None
     if left:
         raise interrupted(left, total, hint)
@@ -182,6 +183,8 @@ def _told(outcome: Outcome) -> str:
 
 def _check(terms: Terms, algorithms: Mapping[str, Algorithm], seeds: tuple[int, ...]) -> None:
     """Refuses what cannot be trained, before anything is created."""
+    for seed in seeds:
+        Key(seed)  # knows how large a seed may be
     for name, algorithm in algorithms.items():
         try:
             if isinstance(algorithm, Baseline):
@@ -217,6 +220,8 @@ def _held(folder: Path, asked: Mapping[str, object]) -> dict[str, object]:
         RunExists: A comparison is there that differs in more.
     """
     path = folder / SETTINGS
+    if folder in list_runs(folder.parent):
+        raise RunExists(f"{folder.name!r} is a run, not a comparison: choose another name")
     if not os.path.isfile(path):  # unlike Path's, it takes a name that no file system takes
         return {}
     try:

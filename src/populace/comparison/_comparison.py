@@ -55,7 +55,7 @@ class Comparison:
     Args:
         folder: The comparison's folder.
         terms: What the algorithms share.
-        algorithms: Their names, the judged one first.
+        algorithms: Their names, the judged one first, and what they do.
         seeds: The seeds.
         outcomes: What was found, in any order.
         tested: Whether the selected checkpoints were measured on data that selected nothing.
@@ -66,7 +66,7 @@ class Comparison:
         *,
         folder: Path,
         terms: Terms,
-        algorithms: Sequence[str],
+        algorithms: Mapping[str, str],
         seeds: Sequence[int],
         outcomes: Sequence[Outcome],
         tested: bool,
@@ -74,6 +74,7 @@ class Comparison:
         self.folder = folder
         self.terms = terms
         self.algorithms = tuple(algorithms)
+        self.summaries = dict(algorithms)
         self.seeds = tuple(seeds)
         self.tested = tested
         self._outcomes = {(o.algorithm, o.seed): o for o in outcomes}

@@ -91,7 +91,7 @@ class _Crew:
                     place.process.terminate()  # it ends at its next ready point
             for place in [place for place in self._places if place.process.exitcode is not None]:
                 self._places.remove(place)
-                if self._hear(place):
+                if self._hear(place, asked=told):
                     done(place.entry)
 
     def kill(self) -> None:
@@ -123,8 +123,8 @@ class _Crew:
         theirs.close()
         return _Place(entry=entry, process=process, report=ours)
 
-    def _hear(self, place: _Place) -> bool:
-        """Returns whether an ended process has trained its entry to the end."""
+    def _hear(self, place: _Place, *, asked: bool) -> bool:
+        """Returns whether an ended process has trained its entry to the end; one that was asked to stop need not."""
         try:
             ended, text = place.report.recv() if place.report.poll() else (None, "")
         except EOFError:
@@ -137,6 +137,8 @@ class _Crew:
                 return False
             case Ended.REFUSED:
                 raise RunFailed(f"{place.entry.algorithm}, seed {place.entry.seed}: {text}")
+        if asked:
+            return False
         raise RunFailed(
             f"the process that trained {place.entry.algorithm}, seed {place.entry.seed}, died (exit code "
             f"{place.process.exitcode}); what was published is safe: make the same call again, with fewer workers if "

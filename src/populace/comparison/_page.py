@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from populace.comparison._table import NOTES, cells, heads
-from populace.comparison._words import direction, headline, number, setting, source, verdicts
+from populace.comparison._words import direction, headline, limits, number, setting, source, verdicts
 
 if TYPE_CHECKING:
     from populace.comparison._comparison import Comparison
@@ -55,11 +55,14 @@ def to_html(found: Comparison, figure: bytes | None) -> str:
 <h1>{escape(headline(found))}</h1>
 <p>{escape(setting(found))}</p>
 <p{warning}>{_rich(source(found))}</p>
+{"".join(f'<p class="alarm">{escape(reason)}</p>' for reason in filter(None, [limits(found)]))}
 <ul>{"".join(f"<li>{_rich(sentence)}</li>" for sentence in verdicts(found))}</ul>
 {picture}
 <h2>Table</h2>
 <div class="wide"><table><tr>{_cells("th", heads(found))}</tr>{rows}</table></div>
 <ul class="quiet"><li>{direction(found.terms.mode)}.</li>{"".join(f"<li>{escape(note)}</li>" for note in NOTES)}</ul>
+<h2>The algorithms</h2>
+<ul>{"".join(f"<li><b>{escape(n)}</b>: {escape(summary)}</li>" for n, summary in found.summaries.items())}</ul>
 <h2>Seed by seed</h2>
 <div class="wide"><table><tr>{_cells("th", ["seed", *scores])}</tr>{seeds}</table></div>
 {f"<h2>Runs that found nothing, which count as the worst</h2><ul>{failures}</ul>" if failed else ""}

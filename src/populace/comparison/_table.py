@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from populace.comparison._words import direction, headline, interval, number, reached, setting, source, verdicts
+from populace.comparison._words import direction, headline, interval, limits, number, reached, setting, source, verdicts
 
 if TYPE_CHECKING:
     from populace.comparison._comparison import Comparison, Row
@@ -16,7 +16,7 @@ NOTES = (
     "difference: the first algorithm minus the rival, seed by seed; the median and its 95 % bootstrap interval.",
     "p: Wilcoxon's signed-rank test, two-sided; in brackets after Holm's correction for the number of rivals. "
     "A difference counts where that is below 0.05 and the interval leaves out 0.",
-    "reaches its end: after which share of the budget the first algorithm's best validation score was as good as the "
+    "as good after: the share of the budget after which the first algorithm's best validation score was as good as the "
     "rival's final one.",
 )
 """How to read the table."""
@@ -35,7 +35,7 @@ def heads(found: Comparison) -> list[str]:
         f"{subject} better on",
         f"difference of {subject}",
         "p",
-        f"{subject} reaches its end",
+        f"{subject} as good after",
     ]
 
 
@@ -65,6 +65,7 @@ def to_markdown(found: Comparison, has_figure: bool) -> str:
             "",
             setting(found),
             source(found),
+            *filter(None, [limits(found)]),
             "",
             *(f"* {sentence}" for sentence in verdicts(found)),
             "",
@@ -76,6 +77,10 @@ def to_markdown(found: Comparison, has_figure: bool) -> str:
             f"How to read the table ({direction(found.terms.mode)}):",
             "",
             *(f"* {note}" for note in NOTES),
+            "",
+            "## The algorithms",
+            "",
+            *(f"* {name}: {summary}" for name, summary in found.summaries.items()),
             "",
             "## Seed by seed",
             "",

@@ -23,7 +23,8 @@ def test_of(trainable: object, test: Test | None) -> Test | None:
     Raises:
         UsageError: It cannot be called with a state, or with a key and a state.
     """
-    found = test if test is not None else getattr(trainable, "test", None)
+    own = getattr(trainable, "test", None)
+    found = test if test is not None else own if callable(own) else None  # an attribute may hold test data
     if found is None:
         return None
     if not callable(found) or _num_arguments(found) not in (1, 2):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from populace.comparison._statistics import FEWEST_SEEDS, Paired
+from populace.comparison._statistics import FEWEST_SEEDS, SIGNIFICANT, Paired
 from populace.core import Mode
 
 if TYPE_CHECKING:
@@ -37,6 +37,18 @@ def source(found: Comparison) -> str:
     )
 
 
+def limits(found: Comparison) -> str | None:
+    """Returns why no difference can count, whatever comes out; None where one can."""
+    rivals, seeds = len(found.algorithms) - 1, len(found.seeds)
+    if rivals < 1 or seeds < FEWEST_SEEDS or rivals * 2 / 2**seeds < SIGNIFICANT:
+        return None
+    return (
+        f"With {rivals} rivals and {seeds} seeds no difference can count, however clear: the smallest possible p, "
+        f"{2 / 2**seeds:.2g}, is {min(1.0, rivals * 2 / 2**seeds):.2g} after correction. Add seeds, or leave rivals "
+        "out."
+    )
+
+
 def verdicts(found: Comparison) -> list[str]:
     """Returns a sentence per rival."""
     return [_verdict(found, row) for row in found.rows if row.rival is not None]
@@ -50,7 +62,7 @@ def headline(found: Comparison) -> str:
             groups.setdefault(row.rival.verdict, []).append(row.algorithm)
     if not groups:
         return f"{found.subject} has no rival"
-    if "too few seeds" in groups:
+    if "too few seeds" in groups or limits(found) is not None:
         return f"Too few seeds to tell {found.subject} from its rivals"
     told = []
     if "better" in groups:
@@ -81,7 +93,7 @@ def number(value: float | None) -> str:
 def interval(found: Comparison, rival: Paired) -> str:
     """Returns the median difference with its interval, on the user's scale: the judged algorithm minus the rival."""
     low, high = sorted(found.terms.mode.orient(end) for end in (rival.low, rival.high))
-    return f"{found.terms.mode.orient(rival.median):+.4g} [{low:+.4g}, {high:+.4g}]"
+    return f"{found.terms.mode.orient(rival.median):+.3g} ({low:+.3g} to {high:+.3g})"
 
 
 def _verdict(found: Comparison, row: Row) -> str:
@@ -90,7 +102,7 @@ def _verdict(found: Comparison, row: Row) -> str:
     ties = rival.num_seeds - rival.wins - rival.losses
     level = f", level on {ties}" if ties else ""
     numbers = (
-        f"better on {rival.wins} of {_count(rival.num_seeds, 'seed')}{level}; median difference "
+        f"better on {rival.wins} of {_count(rival.num_seeds, 'seed')}{level}; median difference with 95 % interval "
         f"{interval(found, rival)}, p = {rival.p:.2g}"
     )
     rivals = len(found.algorithms) - 1

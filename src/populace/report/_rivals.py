@@ -145,14 +145,19 @@ def _draw_finals(
             if score is not None and math.isfinite(score)
         ]
         clamped = kept if shown is None else np.clip(kept, shown.low, shown.high)
-        axes.plot(spots, clamped, linestyle="", marker="o", markersize=5, color=color, alpha=0.75, clip_on=False)
         if kept:
+            axes.plot(spots, clamped, linestyle="", marker="o", markersize=5, color=color, alpha=0.75, clip_on=False)
             axes.plot([place - 0.36, place + 0.36], [np.median(kept)] * 2, color=INK, linewidth=2.0, zorder=5)
         if len(kept) < len(scores):
-            axes.text(
-                place, 0.01, f"{len(scores) - len(kept)} found\nnothing", transform=axes.get_xaxis_transform(),
-                ha="center", va="bottom", fontsize=7.5, color=QUIET,
-            )  # fmt: skip
+            axes.annotate(
+                f"{len(scores) - len(kept)} found\nnothing",
+                (place, 0.01),
+                xycoords=axes.get_xaxis_transform(),
+                ha="center",
+                va="bottom",
+                fontsize=7.5,
+                color=QUIET,
+            )
     axes.set_xlim(-0.6, len(finals) - 0.4)
     axes.set_xticks(
         range(len(finals)), [literal(name) for name in finals], rotation=20 if len(finals) > 3 else 0, ha="center"

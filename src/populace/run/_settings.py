@@ -234,9 +234,9 @@ def _made(where: str, table: Mapping[str, object], known_kinds: Sequence[Any]) -
         if name not in known:
             takes = ", ".join(known) or "no settings"
             raise UsageError(f"{where}: {kind} takes {takes}, but got {name!r}{_nearest(name, known)}")
-    for name, parameter in parameters.items():
-        if parameter.default is parameter.empty and name not in given:
-            raise UsageError(f"{where}: {kind} needs `{name}`, but got {given!r}: add it")
+    missing = [name for name, p in parameters.items() if p.default is p.empty and name not in given]
+    if missing:
+        raise UsageError(f"{where}: {kind} needs {' and '.join(missing)}, but got {sorted(given)}: add {missing[0]}")
     arguments = {
         name: _made(f"{where}.{name}", {"kind": value} if isinstance(value, str) else value, _KINDS[name])
         if name in _KINDS and isinstance(value, Mapping | str)

@@ -17,6 +17,9 @@ class Trainable(ABC):
 
     The state is any tree of arrays (numpy, torch, JAX) and plain values. Hyperparameters are arguments at every
     step, so a change of them needs no rebuild. Data that the functions need belongs in attributes of the object.
+
+    A task may have a fourth method, `test(state)` or `test(key, state)`, which measures a selected state on data that
+    selected nothing; `compare` calls it once per run.
     """
 
     @abstractmethod
