@@ -71,7 +71,7 @@ def run_breakout(
         f"Two runs from the same start, same code, same seed ({seed}), {POPULATION} x {frames:,} frames each: PBT, and "
         f"random search, where nobody copies. A member's score is the mean of its last {NUM_RETURNS} finished training "
         "episodes.\n"
-        "This is the benchmark's full size: about two minutes on two cores.\n"
+        "At full size, the benchmark's, this takes about two minutes on two cores.\n"
     )
     held = contest(directory=directory, seed=seed, stem=stem, steps=steps, executor=executor)
     runs = {"PBT": held.pbt, "random search": held.random}
@@ -88,7 +88,7 @@ def run_breakout(
     console.print("The training score is the best of hundreds of noisy ones, so it flatters; fresh episodes do not.")
     console.print(_verdict(fresh["PBT"], fresh["random search"]))
     tell_schedule(held, console, unit=f"steps of {FRAMES_PER_STEP} frames and 12 updates")
-    tell_end(held, stem, console, about="Breakout, bricks per episode")
+    tell_end(held, stem, console, about=f"Breakout, bricks per episode (a step is {FRAMES_PER_STEP} frames)")
 
 
 def _error(returns: np.ndarray) -> float:

@@ -28,6 +28,8 @@ from populace.report._canvas import (
 from populace.report._curves import Band, Curve
 from populace.report._shown import Shown
 
+_WORDS_WIDTH, _WORDS_HEIGHT = 0.36, 0.14  # of the axes, what is written where one passes the other
+
 
 def figure_comparison(
     curves: Mapping[str, Curve | Band], *, mode: Mode, metric: str | None = None, title: str | None = None
@@ -110,17 +112,22 @@ def _draw_passing(axes: Axes, bands: Mapping[str, Band], mode: Mode, last: float
     ]
     axes.axhline(goal, color=QUIET, linewidth=1.0, linestyle=DOTTED, zorder=2)
     axes.plot([passed[0]], [goal], marker="D", markersize=7, color=INK, markeredgecolor="white", zorder=6)
-    # Towards the bad edge there is room: the curve has just left it.
     edge = axes.get_ylim()[0 if mode is Mode.MAX else 1]
     axes.plot([passed[0]] * 2, [goal, edge], color=QUIET, linewidth=1.0, linestyle=DOTTED, zorder=2)
-    at_left, below = passed[0] < last / 2, mode is Mode.MAX
+    x, y = axes.transAxes.inverted().transform(axes.transData.transform((passed[0], goal)))
+    room = 1 - y if mode is Mode.MAX else y
+    # Nobody was better than the goal before it was passed, so that corner is empty; where it is too small for the words
+    # they stand towards the bad edge, which the better curve has just left.
+    is_before = x > _WORDS_WIDTH and room > _WORDS_HEIGHT
+    at_left = not is_before and x < 0.5
+    above = mode is Mode.MAX  # of the goal, or of the edge
     axes.annotate(
         f"{literal(first)} passes the final score of\n{literal(second)} after {passed[0]:g} of {last:g} steps",
-        (passed[0], edge),
-        xytext=(7 if at_left else -7, 7 if below else -7),
+        (passed[0], goal if is_before else edge),
+        xytext=(7 if at_left else -7, 7 if above else -7),
         textcoords="offset points",
         ha="left" if at_left else "right",
-        va="bottom" if below else "top",
+        va="bottom" if above else "top",
         fontsize=10,
         color=INK,
         bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 2},
