@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
                 )
                 took = f"{time.monotonic() - began:.0f} s" if count else "known"
                 print(f"{name} {interval} % {algorithm}: {len(seeds)} seeds ({took})", flush=True)
-    text = page_of(results.read(range(first, last)), TASKS)
+    text = page_of(results.read(range(first, last)), TASKS, ROWS)
     print(f"\n{text}")
     if first >= FIRST_REPORTED or asked.page is not None:
         write_page(asked.page or PAGE, text)
