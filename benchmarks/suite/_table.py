@@ -76,9 +76,9 @@ def page_of(lines: Iterable[Mapping[str, Any]], order: Sequence[str], counted: S
     # Who does not depend on the timing is measured once, and stands in every section.
     for line in lockstep:
         for (population, _), section in held.items():
-            row = section.get((line["task"], line["interval"]))
-            if population == line["population"] and row is not None:
-                row.setdefault(line["algorithm"], {})[line["seed"]] = line["test"]
+            beside = section.get((line["task"], line["interval"]))
+            if population == line["population"] and beside is not None:
+                beside.setdefault(line["algorithm"], {})[line["seed"]] = line["test"]
     sections = [
         _section(f"{population} members, {_TIMINGS[timing]}", held[population, timing], order, counted)
         for population, timing in sorted(held)
