@@ -42,10 +42,11 @@ def main(arguments: list[str]) -> int:
                     interval=interval,
                     timing=asked.mode,
                     results=results,
+                    again=asked.again,
                 )
                 took = f"{time.monotonic() - began:.0f} s" if count else "known"
                 print(f"{name} {interval} % {algorithm}: {len(seeds)} seeds ({took})", flush=True)
-    text = page_of(results.read(range(first, last)), TASKS)
+    text = page_of(results.read(range(first, last)), TASKS, ROWS)
     print(f"\n{text}")
     if first >= FIRST_REPORTED or asked.page is not None:
         write_page(asked.page or PAGE, text)
@@ -83,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--page", type=Path, default=None, help="page that gets the tables (only reported seeds, otherwise)"
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="measure what is known too: after a change of code that no setting shows"
     )
     parser.add_argument("--table", action="store_true", help="measure nothing, make the tables of what is known")
     return parser

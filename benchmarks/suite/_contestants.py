@@ -54,6 +54,7 @@ def measure(
     interval: int,
     timing: Timing,
     results: Results,
+    again: bool = False,
 ) -> int:
     """Measures the seeds that have no line yet; returns how many.
 
@@ -65,6 +66,7 @@ def measure(
         interval: Ticks between ready points.
         timing: Who waits for whom; random search and trials do not depend on it and are measured in lockstep.
         results: Where lines are.
+        again: Whether seeds that have a line are measured too.
     """
     policy = None if name in TRIALS else policy_named(name)
     setting = Setting(
@@ -75,7 +77,7 @@ def measure(
         algorithm=name,
         digest=digest_of(task, name if policy is None else policy),
     )
-    missing = results.missing(setting, seeds)
+    missing = list(seeds) if again else results.missing(setting, seeds)
     for begin in range(0, len(missing), task.seeds_at_once):
         part = missing[begin : begin + task.seeds_at_once]
         began = time.monotonic()

@@ -192,7 +192,6 @@ class Run:
             source = self._slots.hold(self._newest_slot[id.member])
             generation, done, now = newest.generation + 1, newest.member_end, newest.ended_at or 0.0
         num_steps = min(self._interval, self._task.num_steps - done)
-        jitter = Key(self.seed).fold(member, generation, "jitter").generator().uniform(1 - _JITTER, 1 + _JITTER)
         self._running[member] = _Draft(
             member=member,
             generation=generation,
@@ -202,8 +201,15 @@ class Run:
             start_step=0 if parent is None else parent.end_step,
             member_start=done,
             num_steps=num_steps,
-            ends_at=now + num_steps * self._pace[member] * jitter,
+            ends_at=now + num_steps * self._pace_of(member, generation),
         )
+
+    def _pace_of(self, member: int, generation: int) -> float:
+        """Returns the time that a step takes."""
+        if self._timing == "sync":
+            return 1.0
+        random = Key(self.seed).fold(member, generation, "jitter").generator()
+        return self._pace[member] * float(random.uniform(1 - _JITTER, 1 + _JITTER))
 
 
 def run_population(

@@ -13,6 +13,7 @@ from scipy.stats import wilcoxon
 from benchmarks.suite._contestants import TRIALS
 
 BASE = "random"
+NOISE = "noise"
 LEVEL = 0.05
 _ORDER = ("random", "default", "paper", "plain")
 
@@ -53,13 +54,17 @@ def paired(mine: Scores, theirs: Scores) -> Paired | None:
     return Paired(int(np.sum(gaps > 0)), len(seeds), p, float(np.median(gaps)) or float(np.mean(gaps)))
 
 
-def page_of(lines: Iterable[Mapping[str, Any]], order: Sequence[str]) -> str:
+def page_of(lines: Iterable[Mapping[str, Any]], order: Sequence[str], counted: Sequence[str] | None = None) -> str:
     """Returns all tables, a section for each population size and timing.
 
     Args:
         lines: The results.
         order: The tasks in the order of the table.
+        counted: The tasks whose rows are counted; None: all.
     """
+    lines = list(lines)
+    noise = [line for line in lines if line["task"] == NOISE]
+    lines = [line for line in lines if line["task"] != NOISE]
     held: dict[tuple[int, str], dict[tuple[str, int], dict[str, dict[int, float]]]] = {}
     lockstep = []
     for line in lines:
@@ -71,13 +76,14 @@ def page_of(lines: Iterable[Mapping[str, Any]], order: Sequence[str]) -> str:
     # Who does not depend on the timing is measured once, and stands in every section.
     for line in lockstep:
         for (population, _), section in held.items():
-            row = section.get((line["task"], line["interval"]))
-            if population == line["population"] and row is not None:
-                row.setdefault(line["algorithm"], {})[line["seed"]] = line["test"]
-    return "\n\n".join(
-        _section(f"{population} members, {_TIMINGS[timing]}", held[population, timing], order)
+            beside = section.get((line["task"], line["interval"]))
+            if population == line["population"] and beside is not None:
+                beside.setdefault(line["algorithm"], {})[line["seed"]] = line["test"]
+    sections = [
+        _section(f"{population} members, {_TIMINGS[timing]}", held[population, timing], order, counted)
         for population, timing in sorted(held)
-    )
+    ]
+    return "\n\n".join([*sections, *([_spreads(noise)] if noise else [])])
 
 
 _TIMINGS = {
@@ -87,7 +93,29 @@ _TIMINGS = {
 }
 
 
-def _section(title: str, rows: Mapping[tuple[str, int], Mapping[str, Scores]], order: Sequence[str]) -> str:
+def _spreads(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Returns what is left of the hyperparameters' spread where the score is pure noise."""
+    held: dict[tuple[Any, ...], list[float]] = {}
+    for line in lines:
+        if line["algorithm"] not in TRIALS:
+            key = (line["population"], line["timing"], line["algorithm"], line["interval"])
+            held.setdefault(key, []).append(line["spread"])
+    head = ["| members | timing | algorithm | interval | median | smallest | half or more kept |", f"|{'---|' * 7}"]
+    body = []
+    for (population, timing, algorithm, interval), spreads in sorted(held.items()):
+        kept = f"{sum(spread >= 0.5 for spread in spreads)}/{len(spreads)}"
+        numbers = f"{statistics.median(spreads):.2f} | {min(spreads):.2f} | {kept}"
+        body.append(f"| {population} | {timing} | {algorithm} | {interval} % | {numbers} |")
+    title = "## Pure noise: the spread of the hyperparameters at the end, as a share of that at the start"
+    return f"{title}\n\n" + "\n".join([*head, *body])
+
+
+def _section(
+    title: str,
+    rows: Mapping[tuple[str, int], Mapping[str, Scores]],
+    order: Sequence[str],
+    counted: Sequence[str] | None,
+) -> str:
     places = {name: place for place, name in enumerate(order)}
     names = {name for row in rows.values() for name in row}
     known = [name for name in (*_ORDER, *sorted(names - {*_ORDER, *TRIALS}), *TRIALS) if name in names]
@@ -97,7 +125,11 @@ def _section(title: str, rows: Mapping[tuple[str, int], Mapping[str, Scores]], o
     head = [f"| task | interval | seeds | {' | '.join(known)} |", f"|{'---|' * (3 + len(known))}"]
     body = [_row(key, rows[key], known) for key in keys]
     parts = [f"## {title}", "\n".join([*head, *body])]
-    parts += [_summary(name, rows, keys) for name in known if name != BASE and BASE in known]
+    inside = [key for key in keys if counted is None or key[0] in counted]
+    outside = [key for key in keys if key not in inside]
+    judged = [name for name in known if name != BASE and BASE in known]
+    for label, some in (("", inside), (" (the other tasks)", outside)):
+        parts += [_summary(f"{name}{label}", name, rows, some) for name in judged if some]
     if policies and trials:
         versus = [(policy, other) for policy in policies for other in trials]
         head = [
@@ -134,14 +166,16 @@ def _row(key: tuple[str, int], row: Mapping[str, Scores], known: Sequence[str]) 
     return f"| {key[0]} | {key[1]} % | {count} | {' | '.join(cells)} |"
 
 
-def _summary(name: str, rows: Mapping[tuple[str, int], Mapping[str, Scores]], keys: Sequence[tuple[str, int]]) -> str:
+def _summary(
+    label: str, name: str, rows: Mapping[tuple[str, int], Mapping[str, Scores]], keys: Sequence[tuple[str, int]]
+) -> str:
     found = {key: paired(rows[key][name], rows[key].get(BASE, {})) for key in keys if name in rows[key]}
     judged = {key: each.verdict for key, each in found.items() if each is not None}
     better = sum(verdict > 0 for verdict in judged.values())
     worse = [f"{task} {interval} %" for (task, interval), verdict in judged.items() if verdict < 0]
     where = f" ({', '.join(worse)})" if worse else ""
     return (
-        f"{name}: significantly better than random search on {better} of {len(judged)} rows, "
+        f"{label}: significantly better than random search on {better} of {len(judged)} rows, "
         f"significantly worse on {len(worse)}{where}."
     )
 

@@ -141,9 +141,10 @@ def _shapes() -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
     for side, name in enumerate(("english", "french")):
         shapes[f"{name}.embed"] = (len(words[side]), _WIDTH)
-        shapes[f"{name}.place"] = (parts[0][side].shape[1], _WIDTH)
+        shapes[f"{name}.place"] = ((parts[0].english, parts[0].french)[side].shape[1], _WIDTH)
+        blocks = ("self", "cross", "middle") if name == "french" else ("self", "middle")
         for layer in range(_LAYERS):
-            for block in ("self", "cross", "middle")[:: 2 if side == 0 else 1]:
+            for block in blocks:
                 at = f"{name}.{layer}.{block}"
                 shapes |= {f"{at}.scale": (_WIDTH,), f"{at}.shift": (_WIDTH,)}
                 if block == "middle":

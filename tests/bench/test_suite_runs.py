@@ -10,9 +10,10 @@ import pytest
 pytest.importorskip("jax")
 
 from benchmarks.suite import task_named
-from benchmarks.suite._contestants import policy_named
+from benchmarks.suite._contestants import measure, policy_named
 from benchmarks.suite._population import run_population
 from benchmarks.suite._quadratic import Quadratic
+from benchmarks.suite._results import Results
 from benchmarks.suite._task import Task
 
 from populace import Inline, LogUniform, Vectorised, tune
@@ -138,6 +139,21 @@ def test_trials_spend_what_a_population_spends(kind):
     outcomes = run_halving(PLAIN, **given) if kind == "asha" else run_sequential(PLAIN, kind, **given)
     assert [each.member_steps for each in outcomes] == [400, 400]
     assert all(math.isfinite(each.test) for each in outcomes)
+
+
+@pytest.mark.slow
+def test_a_measurement_is_taken_once_and_again_when_asked(tmp_path):
+    """Hours are kept; a change of code that no setting shows must still be measurable."""
+    results = Results(tmp_path)
+
+    def count(seeds, **asked):
+        given = {"seeds": seeds, "population": 3, "interval": 50, "timing": "async", "results": results}
+        return measure(PLAIN, "plain", **given, **asked)
+
+    assert [count([1, 2]), count([1, 2, 3]), count([1, 2]), count([1, 2], again=True)] == [2, 1, 0, 2]
+    lines = results.read([1, 2, 3])
+    assert sorted(line["seed"] for line in lines) == [1, 2, 3]
+    assert {(line["timing"], line["member_steps"]) for line in lines} == {("async", 300)}
 
 
 @pytest.mark.slow

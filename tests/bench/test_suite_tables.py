@@ -89,6 +89,21 @@ def test_table_counts_rows_won_and_lost():
     assert "| nqm | 1 % | 16/16, ** |" in text
 
 
+def test_tasks_beside_the_table_are_counted_by_themselves():
+    """Thirty of thirty-six must not become thirty of forty-eight, nor the other way round."""
+    lines = [_line("random", seed, 0.0) for seed in range(16)] + [_line("default", s, 1.0 + s) for s in range(16)]
+    lines += [{**line, "task": "mixed"} for line in lines]
+    text = page_of(lines, ["nqm", "mixed"], ["nqm"])
+    assert "default: significantly better than random search on 1 of 1 rows" in text
+    assert "default (the other tasks): significantly better than random search on 1 of 1 rows" in text
+
+
+def test_on_pure_noise_the_spread_is_shown():
+    """There a score says nothing at all."""
+    lines = [{**_line("default", seed, 0.0), "task": "noise", "spread": 0.4 + 0.1 * seed} for seed in range(4)]
+    assert "| 10 | sync | default | 3 % | 0.55 | 0.40 | 3/4 |" in page_of(lines, ["nqm"])
+
+
 def test_who_depends_on_no_timing_stands_in_every_section():
     """Random search in lockstep and without is the same search."""
     lines = [_line("random", seed, 0.0) for seed in range(16)]
