@@ -123,13 +123,12 @@ class Standing:
         if len(population.forest) <= population.size * (4 * policy.memory + 1) + _SPARE:
             return
         forest: dict[SegmentId, Segment] = {}
-        least = min((s.end_step for s in population.latest if s is not None), default=0)
         for newest in population.latest:
             seen = 0
             for segment in () if newest is None else population.ancestry(newest):
                 forest[segment.id] = segment
                 # At equal progress the evaluations count from where everybody has been.
-                is_later = policy.needs_history and segment.end_step > least
+                is_later = policy.needs_history and segment.end_step > population.least_steps
                 seen += 0 if is_later else len(segment.evaluations)
                 if seen >= policy.memory and not is_later:
                     break
