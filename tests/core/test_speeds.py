@@ -331,6 +331,24 @@ def test_members_explore_by_their_groups_generation() -> None:
     assert slow / fast == pytest.approx(math.sqrt(20), rel=0.3)
 
 
+def test_clone_explores_the_further_the_less_certain_its_donor_is_better() -> None:
+    """What is hardly better than noise says hardly more about hyperparameters."""
+    space = Space.of({"lr": LogUniform(1e-30, 1e30)})
+    policy, far = PBT(exploit=Speeds(), explore=Strides(resample=0)), []
+    for gap in (1.5, 2.0, 20.0):
+        population = _lives(_rising([0, 0, 0.1, 0, 0, 0, 0.2, 0.3, gap, 0], 6, noise=0.5), space=space)
+        moves = []
+        for seed in range(60):
+            answer = decide(population, 0, policy, decision_key(seed, 0, 6))
+            donor = population.latest[answer.donor.member].hyperparameters["lr"]
+            moves.append(abs(math.log(answer.hyperparameters["lr"] / donor)))
+        far.append((answer.why["z"], np.median(moves)))
+    assert [z for z, _ in far] == sorted(z for z, _ in far)
+    assert 2 < far[0][0] < far[1][0] < 4 < far[2][0]
+    for z, median in far:
+        assert median == pytest.approx(0.2 * math.sqrt(100 * 0.01 ** min(1, 0.25 + 0.75 * (z / 2 - 1))), rel=0.3)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
