@@ -204,7 +204,7 @@ def test_changed_space_and_policy_are_named() -> None:
     wider = Space.of({**SPACE, "x": Uniform(0, 2)})
     lines = _spec().differences(_spec(space=wider, policy=RandomSearch()))
     assert lines[0] == "space: x: Uniform(0, 1) became Uniform(0, 2)"
-    assert re.match(r"policy: .*Truncation.* became .*NoExploit", lines[1])
+    assert re.match(r"policy: .*Speeds.* became .*NoExploit", lines[1])
 
 
 def test_limits_are_taken_over_and_nothing_else() -> None:

@@ -41,15 +41,15 @@ def test_run_that_grows_passes_verification(tmp_path, policy, synchronous):
     """Speeds are shares of the run and groups are made of the population; both change when a run goes on."""
     given = {"directory": tmp_path, "executor": Inline()}
     first = tune(
-        train, SPACE, population=8, steps=24, seed=3, name="r", policy=policy, synchronous=synchronous, **given
+        train, SPACE, population=8, steps=20, seed=3, name="r", policy=policy, synchronous=synchronous, **given
     )
     assert verify(first.directory) == []
-    longer = resume("r", train, population=12, steps=50, **given)
+    longer = resume("r", train, population=12, steps=30, **given)
     assert verify(longer.directory) == []
-    shorter = resume("r", train, population=6, steps=60, **given)
+    shorter = resume("r", train, population=6, steps=36, **given)
     assert verify(shorter.directory) == []
     copied = [s for s in shorter.segments if s.donor is not None]
-    assert any(s.generation >= 24 for s in copied)
+    assert any(s.generation >= 20 for s in copied)
     assert {str(s.why.get("rule")) for s in copied} >= {
         "multi-frequency" if isinstance(policy, PBT) and policy.memory == 0 else "speeds"
     }

@@ -74,11 +74,8 @@ def test_table_with_a_kind_replaces_that_of_the_file(tmp_path):
         ("population = true", "population must be a whole number, but got True"),
         ('mode = "best"', "mode must be 'max' or 'min', but got 'best'"),
         ("population =", "are not TOML"),
-        (
-            'policy = "PTB"',
-            "policy: `kind` must be PBT or RandomSearch or Oversampled, but got 'PTB': did you mean 'PBT'",
-        ),
-        ('policy = "Truncation"', "policy: `kind` must be PBT or RandomSearch or Oversampled, but got 'Truncation'"),
+        ('policy = "PTB"', "policy: `kind` must be PBT or .*Oversampled, but got 'PTB': did you mean 'PBT'"),
+        ('policy = "Truncation"', "policy: `kind` must be PBT or .*Oversampled, but got 'Truncation'"),
         ('[policy]\nkind = "PBT"\nburnin = 3', "policy: PBT takes .* but got 'burnin': did you mean 'burn_in'"),
         ('[policy]\nkind = "PBT"\nexploit = {kind = "Truncation", fraction = 2.0}', "policy.exploit: `0 < fraction"),
         ('[policy]\nkind = "PBT"\nexploit = {fraction = 0.2}', "policy.exploit: a table says its `kind`, but got"),

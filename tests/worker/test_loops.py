@@ -9,7 +9,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from populace import Choice, Inline, LogUniform, PopulaceError, Uniform
+from populace import PBT, Choice, Inline, LogUniform, PopulaceError, Uniform
 from populace.core import Diverged, Failed, Finite, Status
 from populace.run import Result
 from populace.store import EventKind, SqliteStore
@@ -134,7 +134,7 @@ def test_an_exception_now_and_then_is_retried(tmp_path):
             stumbled.add(step)
             raise ToyError("the data server did not answer")
 
-    result = tune_toy(lambda member: bowl_loop(member, stumble), tmp_path)
+    result = tune_toy(lambda member: bowl_loop(member, stumble), tmp_path, policy=PBT.paper())
     _assert_exact(result)
     failures = _events(result, EventKind.FAILURE)
     assert [(e.member, e.generation) for e in failures] == [(1, 1), (1, 1)]
@@ -423,7 +423,6 @@ def test_keys_of_steps_never_repeat(tmp_path):
 
 def test_a_policy_that_raises_stops_the_run_with_its_traceback(tmp_path):
     """A bug in a user's explore function is nobody's hardware failure: trying again shows the same."""
-    from populace import PBT
 
     def explore(hyperparameters, space, key):
         raise ToyError("cannot explore")

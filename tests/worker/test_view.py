@@ -119,7 +119,7 @@ def test_window_reaches_back_from_equal_progress() -> None:
 
 def test_history_is_loaded_no_further_back_than_the_youngest_member() -> None:
     """Equal progress looks back to the member that has trained least, and not to the start."""
-    spec, log = _log(PBT(compare="equal progress"), 1, False, size=2)
+    spec, log = _log(PBT(exploit=Truncation(), compare="equal progress"), 1, False, size=2)
     log.now = max(s.ended for s in log.whole.values())
     View(log, spec).after(log.whole[SegmentId(0, 7)])
     assert log.asked == []

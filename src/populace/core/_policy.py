@@ -133,9 +133,8 @@ class PBT(Policy):
             left out are drawn.
     """
 
-    # None is filled in at once: what is left out depends on what is given.
-    exploit: ExploitStrategy = None  # type: ignore[assignment]
-    explore: ExploreStrategy | InformedExplore | PlainExplore = None  # type: ignore[assignment]
+    exploit: ExploitStrategy = None  # type: ignore[assignment]  # filled in at once, by what else is given
+    explore: ExploreStrategy | InformedExplore | PlainExplore = None  # type: ignore[assignment]  # as above
     copy: Copy | str = Copy.BOTH
     compare: Compare | str = Compare.LATEST
     burn_in: int = 0

@@ -187,6 +187,11 @@ class Population:
         return replace(then, donates_P=self.donates_P & np.isfinite(then.better_P))
 
     @cached_property
+    def least_steps(self) -> int:
+        """The fewest weight steps of a known member's newest segment."""
+        return min((s.end_step for s in self.latest if s is not None), default=0)
+
+    @cached_property
     def _most_steps(self) -> int:
         return max((s.end_step for s in self.latest if s is not None), default=0)
 

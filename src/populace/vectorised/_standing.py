@@ -288,7 +288,7 @@ class Standing:
             for segment in () if newest is None else population.ancestry(newest):
                 forest[segment.id] = segment
                 # At equal progress the evaluations count from where everybody has been.
-                is_later = policy.needs_history and segment.end_step > least
+                is_later = policy.needs_history and segment.end_step > population.least_steps
                 seen += 0 if is_later else len(segment.evaluations)
                 if seen >= policy.memory and not is_later:
                     break

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import final
 
-from populace.core import PBT, Compare, Guard, Mode, Policy, RandomSearch, RunSpec
+from populace.core import MFPBT, PBT, Compare, Guard, Mode, Policy, RandomSearch, RunSpec
 from populace.core.exploit import BinaryTournament, ExploitStrategy, Truncation, TTest
 from populace.core.explore import ExploreStrategy, Mixture, NoExplore, Perturb, Resample
 from populace.space import IntUniform, LogUniform, Space
@@ -98,7 +98,7 @@ class Plan:
         spec = RunSpec(
             name="simulated",
             space=_SPACE,
-            policy=_policy(rng),
+            policy=_several_speeds(seed) or _policy(rng),
             seed=seed,
             population=population,
             steps=steps,
@@ -140,6 +140,14 @@ class Plan:
     def without_faults(self) -> Plan:
         """Returns the same run with nothing going wrong, trained by one worker."""
         return replace(self, num_workers=1, sticky=0.9, rate=0.0, faults=(), sqlite=False, later=self.spec)
+
+
+def _several_speeds(seed: int) -> Policy | None:
+    """Returns a policy of several speeds for one seed in eight; its draws leave those of the other seeds alone."""
+    rng = random.Random(f"speeds of {seed}")
+    if rng.random() >= 1 / 8:
+        return None
+    return rng.choice((PBT(), PBT(compare="equal progress", burn_in=1), MFPBT(periods=(1, 2))))
 
 
 def _policy(rng: random.Random) -> Policy:
