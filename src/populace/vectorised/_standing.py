@@ -282,7 +282,6 @@ class Standing:
         forest = {s.id: s for s in population.lives(depth)} if depth else {}
         parents = [population.forest.get(s.parent) for s in forest.values() if s.parent is not None]
         forest |= {s.id: s for s in parents if s is not None}
-        least = min((s.end_step for s in population.latest if s is not None), default=0)
         for newest in population.latest:
             seen = 0
             for segment in () if newest is None else population.ancestry(newest):
