@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from populace.core import PBT, Mode, Policy, RandomSearch, decide, decision_key
-from populace.core.exploit import BinaryTournament, Truncation, TTest
-from populace.core.explore import Mixture, NoExplore, Resample
+from populace.core import PBT, Mode, Oversampled, Policy, RandomSearch, decide, decision_key
+from populace.core.exploit import Backtrack, BinaryTournament, Truncation, TTest
+from populace.core.explore import PB2, Mixture, NoExplore, Pairwise, Resample, TrustRegion
 from populace.space import Choice, LogUniform, Space, Uniform
 from populace.testing import Problem, Simulation, population_of, simulate
 
@@ -32,6 +32,11 @@ POLICIES = {
     "equal progress": PBT(exploit=Truncation(0.3), compare="equal progress"),
     "initial": PBT.paper(initial=[{"x": 0.25}, {"lr": 1e-3}]),
     "random search": RandomSearch(),
+    "region": PBT(exploit=Truncation(0.3), explore=TrustRegion(failures=2)),
+    "pairwise": PBT(exploit=Truncation(0.3), explore=Pairwise()),
+    "pb2": PBT(exploit=Truncation(0.3), explore=PB2()),
+    "backtrack": PBT(exploit=Backtrack(Truncation(0.3))),
+    "oversampled": Oversampled(keep=5, policy=PBT(exploit=Truncation(0.3))),
 }
 RECORDED = {
     "PBT": ["0a2c6f36d2c8", "54a4bf8a0462"],
@@ -43,6 +48,11 @@ RECORDED = {
     "equal progress": ["25e58ac31481", "f5473a64b197"],
     "initial": ["51e13f9baf7a", "2b4930444b25"],
     "random search": ["8dda0bb3c5d3", "8dda0bb3c5d3"],
+    "region": ["15dff039b20f", "729d8da35fab"],
+    "pairwise": ["a1e37448022d", "a0e7e5250fe8"],
+    "pb2": ["8f186ad37b9a", "3b0525a2b90c"],
+    "backtrack": ["25e58ac31481", "3685aefc82d5"],
+    "oversampled": ["2f5dd2faa632", "2af9f045b22b"],
     "t-test": "38204b01404a",
     "donors": [19, 30, 27, 26, 14, 16],
 }
