@@ -15,8 +15,7 @@ from populace.demos import FRAMES_PER_STEP, breakout_contest, fresh_returns_of
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks" / "breakout.md"
 BEGIN, END = "<!-- written by the benchmark: begin -->", "<!-- end -->"
 HEAD = (
-    "| seed | PBT, fresh episodes | random search | PBT, training score | random search "
-    "| PBT passed random's final training score at |"
+    "| seed | PBT, fresh episodes | random search | PBT, score | random search | PBT passed random's final score at |"
 )
 
 

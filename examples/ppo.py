@@ -20,14 +20,13 @@ result = populace.tune(
     PPO_SPACE,
     population=10,
     steps=steps,
-    interval=min(24, steps),  # long enough for some episodes to end: a score of two episodes is mostly luck
+    interval=min(12, steps),
     metric="return",
     mode="max",
     executor=populace.Vectorised(),  # all ten members in one compiled program
-    policy=populace.PBT(exploit=populace.Truncation(0.3), explore=populace.Perturb((0.5, 2.0))),
     seed=0,
 )
-print(f"{name}: training score {result.best.score:.1f} after {result.best.step * FRAMES_PER_STEP:,} frames")
+print(f"{name}: score {result.best.score:.1f} after {result.best.step * FRAMES_PER_STEP:,} frames")
 for piece in result.best.schedule:
     print(f"  from step {piece.start_step:4}:", {key: float(f"{x:.2g}") for key, x in piece.hyperparameters.items()})
 fresh = task.test(populace.Key(1).fold("fresh").jax(), result.best.restore(), num_episodes=64)

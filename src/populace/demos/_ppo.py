@@ -10,13 +10,11 @@ the last update shows it; the other way round, the best score of a run is often 
 Departures from the paper: no parameters are shared between policy and value; advantages are normalised over the
 rollout; the gradient's norm is clipped at 0.5; Adam's epsilon is 1e-5. All are usual.
 
-How good a member is shows in the episodes that it plays while training: the score is the mean return (undiscounted,
-unscaled) of its last 32 *finished* episodes. Where fewer have finished, the missing ones count as the worst that the
-environment knows, so no member looks better than it is because it has played little. The returns are part of the
-state: they go with the weights when these are copied.
+How good a member is shows in episodes played for that alone: the score is the mean return (undiscounted, unscaled) of
+64 whole episodes with the weights as they are. The returns of its last training episodes would cost nothing, but a good
+episode of Breakout is as long as several rollouts, so they tell of weights long gone, and a clone's are its donor's.
 
-Shapes: T = 32 moves of a rollout, E = 8 environments, N = T x E samples, B = 64 of a minibatch, R = 32 last returns,
-W weights, A actions.
+Shapes: T = 32 moves of a rollout, E = 8 environments, N = T x E samples, B = 64 of a minibatch, W weights, A actions.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ from populace.demos._breakout_game import Breakout
 from populace.demos._environment import Environment, Episode
 from populace.demos._ppo_loss import Batch, advantages_of, normalised
 from populace.demos._ppo_network import Network
-from populace.demos._ppo_play import Rollout, fresh_returns, last_returns, play
+from populace.demos._ppo_play import Rollout, fresh_returns, play
 from populace.demos._ppo_update import Learner, beginner, learn
 from populace.jax import Trainable
 from populace.space import Complement, Dimension, LogUniform
@@ -47,7 +45,8 @@ PPO_SPACE: Final[Mapping[str, Dimension]] = {
 NUM_ENVIRONMENTS: Final = 8
 NUM_MOVES: Final = 32
 FRAMES_PER_STEP: Final = NUM_ENVIRONMENTS * NUM_MOVES
-NUM_RETURNS: Final = 32
+NUM_SCORED: Final = 64
+"""Episodes whose mean return is a score."""
 
 Hyperparameters = Mapping[str, jax.Array]
 
@@ -60,12 +59,6 @@ class State(TypedDict):
     """What the weights have just played and not yet learnt from"""
     episodes: Episode
     """The episodes being played: every leaf has a leading axis E."""
-    sums: jax.Array
-    """(E,), rewards so far in the episodes being played"""
-    returns: jax.Array
-    """(R,), of the last finished episodes, the newest last"""
-    num_finished: jax.Array
-    """(), int32, episodes finished so far"""
 
 
 @final
@@ -89,9 +82,7 @@ class PPO(Trainable):
         key_weights, key_episodes, key_play = jax.random.split(key, 3)
         learner = beginner(self.network.init(key_weights))
         episodes = jax.vmap(self.environment.reset)(jax.random.split(key_episodes, NUM_ENVIRONMENTS))
-        returns_R = jnp.full(NUM_RETURNS, self.environment.worst_return, jnp.float32)
-        sums_E = jnp.zeros(NUM_ENVIRONMENTS, jnp.float32)
-        return self._played(key_play, learner, episodes, sums_E, returns_R, jnp.int32(0))
+        return self._played(key_play, learner, episodes)
 
     def step(self, key: jax.Array, state: State, hp: Hyperparameters) -> State:
         """Returns the state after the updates from the last rollout, and a rollout with the new weights."""
@@ -105,50 +96,29 @@ class PPO(Trainable):
             clip=hp["clip"],
             entropy_cost=hp["entropy_cost"],
         )
-        return self._played(
-            key_play, learner, state["episodes"], state["sums"], state["returns"], state["num_finished"]
-        )
+        return self._played(key_play, learner, state["episodes"])
 
     def evaluate(self, key: jax.Array, state: State) -> dict[str, jax.Array]:
-        """Returns the mean `return` of the last finished episodes, and `episodes`: how many have finished so far.
+        """Returns the mean `return` of 64 whole episodes.
 
         Weights that are no numbers any more have no return: the run ranks such a member last.
         """
         is_sound = jnp.isfinite(state["learner"]["weights"]).all()
-        return {
-            "return": jnp.where(is_sound, state["returns"].mean(), jnp.nan),
-            "episodes": state["num_finished"].astype(jnp.float32),
-        }
+        returns = self.test(key, state, num_episodes=NUM_SCORED)
+        return {"return": jnp.where(is_sound, returns.mean(), jnp.nan)}
 
     def test(self, key: jax.Array, state: State, *, num_episodes: int = 256) -> jax.Array:
-        """Returns the returns (num_episodes,) of fresh episodes: for the final report, never for ranking.
+        """Returns the returns (num_episodes,) of whole episodes.
 
-        The key must be one that training never uses, or the episodes are not fresh.
+        For a final report the key must be one that training never uses, or the episodes are not fresh.
         """
         layers = self.network.layers(state["learner"]["weights"])
         return fresh_returns(key, self.environment, self.network, layers, num_episodes=num_episodes)
 
-    def _played(
-        self,
-        key: jax.Array,
-        learner: Learner,
-        episodes: Episode,
-        sums_E: jax.Array,
-        returns_R: jax.Array,
-        num_finished: jax.Array,
-    ) -> State:
+    def _played(self, key: jax.Array, learner: Learner, episodes: Episode) -> State:
         layers = self.network.layers(learner["weights"])
-        episodes, sums_E, rollout = play(
-            key, self.environment, self.network, layers, episodes, sums_E, num_moves=NUM_MOVES
-        )
-        return {
-            "learner": learner,
-            "rollout": rollout,
-            "episodes": episodes,
-            "sums": sums_E,
-            "returns": last_returns(returns_R, rollout["sums"], rollout["dones"]),
-            "num_finished": num_finished + rollout["dones"].sum(dtype=jnp.int32),
-        }
+        episodes, rollout = play(key, self.environment, self.network, layers, episodes, num_moves=NUM_MOVES)
+        return {"learner": learner, "rollout": rollout, "episodes": episodes}
 
     def _batch(self, rollout: Rollout, hp: Hyperparameters) -> Batch:
         advantages_TE = advantages_of(

@@ -1,6 +1,6 @@
-"""Playing: a rollout in several environments at a time, what is remembered of finished episodes, and fresh episodes.
+"""Playing: a rollout in several environments at a time, and whole episodes.
 
-Shapes: T moves of a rollout, E environments, F features, A actions, R last returns.
+Shapes: T moves of a rollout, E environments, F features, A actions.
 """
 
 from __future__ import annotations
@@ -30,8 +30,6 @@ class Rollout(TypedDict):
     """(T, E)"""
     dones: jax.Array
     """(T, E), bool: whether the move ended an episode"""
-    sums: jax.Array
-    """(T, E), of the episode's rewards, those of this move included"""
     last_values: jax.Array
     """(E,), what the network expected after the last move"""
 
@@ -42,24 +40,21 @@ def play(
     network: Network,
     layers: list[jax.Array],
     episodes: Episode,
-    sums_E: jax.Array,
     *,
     num_moves: int,
-) -> tuple[Episode, jax.Array, Rollout]:
-    """Returns the episodes, the sums of their rewards so far, and what happened in this many moves."""
+) -> tuple[Episode, Rollout]:
+    """Returns the episodes, and what happened in this many moves."""
     key_noise, key_resets = jax.random.split(key)
-    shape = (num_moves, len(sums_E))
+    shape = (num_moves, len(jax.tree.leaves(episodes)[0]))
     # The largest of logits plus Gumbel noise is a draw from the softmax; all noise at once is cheaper than by move.
     noise_TEA = jax.random.gumbel(key_noise, (*shape, environment.num_actions), jnp.float32)
 
-    def move(carry: tuple[Episode, jax.Array], given: tuple[jax.Array, jax.Array]) -> Any:
-        episodes, sums_E = carry
+    def move(episodes: Episode, given: tuple[jax.Array, jax.Array]) -> Any:
         noise_EA, keys_E = given
         observations_EF = jax.vmap(environment.observe)(episodes)
         logits_EA, values_E = network.apply(layers, observations_EF)
         actions_E = jnp.argmax(logits_EA + noise_EA, -1)
         episodes, rewards_E, dones_E = jax.vmap(environment.step)(keys_E, episodes, actions_E)
-        sums_E = sums_E + rewards_E
         seen = {
             "observations": observations_EF,
             "actions": actions_E,
@@ -67,22 +62,13 @@ def play(
             "values": values_E,
             "rewards": rewards_E,
             "dones": dones_E,
-            "sums": sums_E,
         }
-        return (episodes, jnp.where(dones_E, 0.0, sums_E)), seen
+        return episodes, seen
 
     given = (noise_TEA, jax.random.split(key_resets, shape))
-    (episodes, sums_E), rollout = jax.lax.scan(move, (episodes, sums_E), given)
+    episodes, rollout = jax.lax.scan(move, episodes, given)
     _, rollout["last_values"] = network.apply(layers, jax.vmap(environment.observe)(episodes))
-    return episodes, sums_E, rollout
-
-
-def last_returns(returns_R: jax.Array, sums_TE: jax.Array, dones_TE: jax.Array) -> jax.Array:
-    """Returns the last R returns once the episodes that ended in a rollout have joined them, the newest last."""
-    known = jnp.concatenate([returns_R, sums_TE.ravel()])
-    is_return = jnp.concatenate([jnp.ones_like(returns_R, bool), dones_TE.ravel()])
-    order = jnp.argsort(is_return, stable=True)
-    return known[order][-len(returns_R) :]
+    return episodes, rollout
 
 
 def fresh_returns(
@@ -95,15 +81,19 @@ def fresh_returns(
     key_starts, key_moves = jax.random.split(key)
     episodes = jax.vmap(environment.reset)(jax.random.split(key_starts, num_episodes))
 
-    def move(carry: tuple[Episode, jax.Array, jax.Array], key: jax.Array) -> Any:
-        episodes, sums, is_open = carry
-        key_actions, key_unused = jax.random.split(key)
+    def is_on(carry: tuple[Episode, jax.Array, jax.Array, jax.Array]) -> Any:
+        _, _, is_open, moves = carry
+        return is_open.any() & (moves < environment.max_moves)
+
+    def move(carry: tuple[Episode, jax.Array, jax.Array, jax.Array]) -> Any:
+        episodes, sums, is_open, moves = carry
+        key_actions, key_unused = jax.random.split(jax.random.fold_in(key_moves, moves))
         logits, _ = network.apply(layers, jax.vmap(environment.observe)(episodes))
         actions = jax.random.categorical(key_actions, logits)
         keys = jax.random.split(key_unused, num_episodes)
         episodes, rewards, dones = jax.vmap(environment.step)(keys, episodes, actions)
-        return (episodes, sums + jnp.where(is_open, rewards, 0.0), is_open & ~dones), None
+        return episodes, sums + jnp.where(is_open, rewards, 0.0), is_open & ~dones, moves + 1
 
-    carry = (episodes, jnp.zeros(num_episodes, jnp.float32), jnp.ones(num_episodes, bool))
-    (_, sums, _), _ = jax.lax.scan(move, carry, jax.random.split(key_moves, environment.max_moves))
+    begun = (episodes, jnp.zeros(num_episodes, jnp.float32), jnp.ones(num_episodes, bool), jnp.int32(0))
+    sums: jax.Array = jax.lax.while_loop(is_on, move, begun)[1]
     return sums
