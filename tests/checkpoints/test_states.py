@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import hashlib
 import json
 import os
 import subprocess
 import sys
+import weakref
 from collections import OrderedDict, defaultdict, namedtuple
 
 import numpy as np
@@ -297,3 +299,18 @@ def test_metadata_is_one_json_text():
         "template": False,
         "state": {"lr": 0.1, "w": ["numpy", "w", "float64"]},
     }
+
+
+def test_packed_arrays_are_freed_with_the_chunks():
+    """Until the collector comes a large population's states would pile up, one after the other."""
+    array = np.zeros(100)
+    alive = weakref.ref(array)
+    gc.disable()
+    try:
+        chunks = pack({"w": array}, label={"member": 3})
+        del array
+        assert alive() is not None
+        del chunks
+        assert alive() is None
+    finally:
+        gc.enable()

@@ -31,16 +31,18 @@ def test_quadratic_demo_tells_scores_schedule_figures_and_commands(tmp_path):
 
 @pytest.mark.slow
 def test_breakout_demo_tells_fresh_episodes_and_who_won(tmp_path, monkeypatch):
-    """A tenth of the demo: the story must stand on episodes that no training has seen, whoever won."""
+    """A small part of the demo: the story must stand on episodes that no training has seen, whoever won."""
     pytest.importorskip("jax")
     pytest.importorskip("matplotlib")
     monkeypatch.setenv("POPULACE_PROGRESS", "off")
     from populace.demos import _breakout
 
+    monkeypatch.setattr(_breakout, "POPULATION", 4)
+    monkeypatch.setattr(_breakout, "INTERVAL", 8)
     once = Inline()  # compiles once, not in every worker of both runs
     out = io.StringIO()
     _breakout.run_breakout(
-        directory=tmp_path, seed=1, stem="b", console=Console(file=out, width=200), steps=48, executor=once
+        directory=tmp_path, seed=1, stem="b", console=Console(file=out, width=200), steps=24, executor=once
     )
     text = out.getvalue()
     for expected in ("random search", "fresh mean", "on this seed", "from step", "populace verify"):
