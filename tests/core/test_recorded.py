@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from populace.core import PBT, Mode, Policy, RandomSearch, decide, decision_key
+from populace.core import MFPBT, PBT, Mode, Policy, RandomSearch, decide, decision_key
 from populace.core.exploit import BinaryTournament, Truncation, TTest
 from populace.core.explore import Mixture, NoExplore, Resample
 from populace.space import Choice, LogUniform, Space, Uniform
@@ -32,6 +32,8 @@ POLICIES = {
     "equal progress": PBT(exploit=Truncation(0.3), compare="equal progress"),
     "initial": PBT.paper(initial=[{"x": 0.25}, {"lr": 1e-3}]),
     "random search": RandomSearch(),
+    "default": PBT(),
+    "MF-PBT": MFPBT(periods=(1, 2)),
 }
 RECORDED = {
     "PBT": ["0a2c6f36d2c8", "54a4bf8a0462"],
@@ -43,6 +45,8 @@ RECORDED = {
     "equal progress": ["25e58ac31481", "f5473a64b197"],
     "initial": ["51e13f9baf7a", "2b4930444b25"],
     "random search": ["8dda0bb3c5d3", "8dda0bb3c5d3"],
+    "default": ["5739c515ff70", "7c4616dd246a"],
+    "MF-PBT": ["d55377d827c0", "3dedf9a9bf87"],
     "t-test": "38204b01404a",
     "donors": [19, 30, 27, 26, 14, 16],
 }
