@@ -82,5 +82,5 @@ def _compared(scores: Sequence[float], rivals: Sequence[float]) -> str:
     differences = np.subtract(scores, rivals)
     better = int(np.count_nonzero(differences > 0))
     p = float(wilcoxon(differences).pvalue) if np.any(differences) else 1.0
-    told = "**" if p < 0.001 else f"{p:.2g}"
+    told = "<.001" if p < 0.001 else f"{p:.2g}"
     return f"{np.median(scores):.3g} ({better}/{len(scores)}, {told})"

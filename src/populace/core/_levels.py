@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from populace.core._population import Population
+from populace.core._segment import Segment
 
 LOOK_BACK = 8
 """Evaluations of each member from which the noise is estimated."""
@@ -54,33 +54,41 @@ class Levels:
         return gap / error
 
 
+@final
+@dataclass(frozen=True)
+class _Record:
+    """What the last evaluations of one member's weights say."""
+
+    mean: float
+    num: int
+    bends: tuple[float, ...]
+
+
 def levels(population: Population, window: int) -> Levels:
     """Returns the members' levels over their last `window` evaluations."""
     return population.once(("levels", window), lambda whole: _levels(whole, window))
 
 
 def _levels(population: Population, window: int) -> Levels:
-    records = [
-        [] if s is None else [population.mode.orient(x) for x in population.window(s, max(window, LOOK_BACK))]
-        for s in population.latest
-    ]
-    mean_P, num_P = population.better_P.copy(), np.zeros(population.size, dtype=np.int64)
-    for member in np.flatnonzero(np.isfinite(mean_P)):
-        recent = [x for x in records[member][:window] if math.isfinite(x)]
-        num_P[member] = len(recent)
-        if recent:
-            mean_P[member] = sum(x / len(recent) for x in recent)
-    return Levels(mean_P=mean_P, num_P=num_P, noise=_noise([record[:LOOK_BACK] for record in records]))
+    records = population.of_each(("record", window), lambda whole, segment: _record(whole, segment, window))
+    num_P = np.array([0 if record is None else record.num for record in records])
+    mean_P = np.array([math.nan if record is None else record.mean for record in records])
+    bends = [bend for record in records if record is not None for bend in record.bends]
+    noise = None
+    if len(bends) >= _FEWEST:
+        noise = min(4 * float(np.median(bends)) * _TO_SIGMA, sys.float_info.max)
+    return Levels(mean_P=mean_P, num_P=num_P, noise=noise)
 
 
-def _noise(records: Sequence[Sequence[float]]) -> float | None:
-    """Returns the standard deviation of one evaluation, pooled over records; None where they are too short."""
-    bends = [
+def _record(population: Population, segment: Segment, window: int) -> _Record:
+    scores = [population.mode.orient(x) for x in population.window(segment, max(window, LOOK_BACK))]
+    bends = tuple(
         abs(a / 4 - b / 2 + c / 4)  # a quarter of it cannot overflow
-        for record in records
-        for a, b, c in zip(record, record[1:], record[2:], strict=False)
+        for a, b, c in zip(scores[:LOOK_BACK], scores[1:LOOK_BACK], scores[2:LOOK_BACK], strict=False)
         if math.isfinite(a) and math.isfinite(b) and math.isfinite(c)
-    ]
-    if len(bends) < _FEWEST:
-        return None
-    return min(4 * float(np.median(bends)) * _TO_SIGMA, sys.float_info.max)
+    )
+    newest = segment.better(population.mode)
+    recent = [x for x in scores[:window] if math.isfinite(x)]
+    if not math.isfinite(newest) or not recent:
+        return _Record(newest, 0, bends)
+    return _Record(sum(x / len(recent) for x in recent), len(recent), bends)

@@ -51,6 +51,8 @@ class Population:
     """Steps between two ready points."""
     _known: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False)
     """What `once` has worked out on this snapshot."""
+    _told: dict[Hashable, tuple[Segment, object]] = field(default_factory=dict, repr=False)
+    """What `of_each` has worked out, handed on from snapshot to snapshot with the segment it was made of."""
 
     @classmethod
     def empty(
@@ -81,6 +83,23 @@ class Population:
         if key not in self._known:
             self._known[key] = make(self)
         return cast(T, self._known[key])
+
+    def of_each(self, key: Hashable, make: Callable[[Population, Segment], T]) -> list[T | None]:
+        """Returns by member what `make` makes of its newest segment; None where it has ended none.
+
+        Made anew only for members that have moved on since an earlier snapshot.
+
+        Args:
+            key: Names what is made: equal keys, equal results.
+            make: A pure function of a segment and its ancestry.
+        """
+        made: list[T | None] = []
+        for member, segment in enumerate(self.latest):
+            held = self._told.get((key, member))
+            if segment is not None and (held is None or held[0] is not segment):
+                self._told[key, member] = held = segment, make(self, segment)
+            made.append(None if segment is None or held is None else cast(T, held[1]))
+        return made
 
     @property
     def interval_share(self) -> float:
