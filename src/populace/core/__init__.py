@@ -6,18 +6,8 @@ from populace.core._guard import Guard
 from populace.core._lineage import Lineage
 from populace.core._oversampled import RULE as OVERSAMPLED
 from populace.core._oversampled import Oversampled
-from populace.core._policy import (
-    MFPBT,
-    PBT,
-    Compare,
-    Copy,
-    Policy,
-    RandomSearch,
-    decide,
-    decision_key,
-    parent_of,
-    start,
-)
+from populace.core._pbt import MFPBT, PBT, Compare, Copy, RandomSearch
+from populace.core._policy import Policy, decide, decision_key, parent_of, start
 from populace.core._population import Population, lockstep_id
 from populace.core._retention import base_of, kept, last_good
 from populace.core._schedule import Piece, Schedule

@@ -11,7 +11,8 @@ from enum import Enum
 from populace._errors import StoreError
 from populace.core._guard import Guard
 from populace.core._oversampled import Oversampled
-from populace.core._policy import PBT, Policy
+from populace.core._pbt import PBT
+from populace.core._policy import Policy
 from populace.core.baselines import Attempts, Follow, Rally
 from populace.core.exploit import (
     Backtrack,

@@ -21,7 +21,8 @@ from typing import final
 
 from populace._errors import UsageError
 from populace.core._decision import Continue, Decision, Exploit, Retire, Wait
-from populace.core._policy import PBT, Policy
+from populace.core._pbt import PBT
+from populace.core._policy import Policy
 from populace.core._population import Population
 from populace.core._segment import Segment, Why
 from populace.core._whole import check_whole

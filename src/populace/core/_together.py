@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from populace.core._guard import Guard
-from populace.core._policy import PBT, Compare, Copy, Policy
+from populace.core._pbt import PBT, Compare, Copy
+from populace.core._policy import Policy
 from populace.core._population import Population, ties
 from populace.core._score import Diverged, Finite, Mode, Outcome, status_of
 from populace.core._segment import SegmentId, Why
