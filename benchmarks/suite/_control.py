@@ -1,10 +1,9 @@
 """Deep reinforcement learning: PPO on Pendulum, Acrobot and Breakout (`populace.demos.PPO`), judged on fresh episodes.
 
 The score is the mean return of 64 episodes played for it; the test is the mean return of the chosen policy in 128 fresh
-ones. `pendulum`: 300 iterations (76,800 frames a member), as fast a learner of it as there is gets
-about -150 here, a random policy -1200. `acrobot`: 200 iterations, a good constant exists and all algorithms are about
-level. `breakout`: 1000 iterations (256,000 frames a member), long enough for a schedule to pay; bricks per episode, no
-optimum known.
+ones. `pendulum`: 300 iterations (76,800 frames a member). `acrobot`: 200 iterations; in a pilot a good constant was as
+fast as any search. `breakout`: 1000 iterations (256,000 frames a member), long enough for a schedule to pay; bricks per
+episode. No optimum is known of any.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A task of our own. Every tick spends the same 192 gradient samples (of 60 dimens
 square root of the curvature): a batch of b samples makes 192 / b updates along their mean, so large batches are calm
 and slow. Four dimensions: `learning_rate` (log), `momentum` (complement), `batch` (a power of two, an integer exponent
 0 .. 6) and `rule`: follow the mean (0), its sign (1), or its direction with a length of 1 per dimension (2).
-What is best changes: small batches and signs are fast far away, large batches and the mean are calm near the optimum.
+What is best is meant to change: small batches and signs far away, large batches and the mean near the optimum.
 Score and test are -log10 of the exact loss.
 """
 

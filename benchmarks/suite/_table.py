@@ -129,7 +129,7 @@ def _section(
     outside = [key for key in keys if key not in inside]
     judged = [name for name in known if name != BASE and BASE in known]
     for label, some in (("", inside), (" (the other tasks)", outside)):
-        parts += [_summary(f"{name}{label}", name, rows, some) for name in judged if some]
+        parts += [_summary(f"{name}{label}", name, rows, some) for name in judged if any(name in rows[k] for k in some)]
     if policies and trials:
         versus = [(policy, other) for policy in policies for other in trials]
         head = [
@@ -139,6 +139,7 @@ def _section(
         body = [
             f"| {task} | {interval} % | {' | '.join(_versus(rows[task, interval], a, b) for a, b in versus)} |"
             for task, interval in keys
+            if rows[task, interval].keys() & {*policies} and rows[task, interval].keys() & {*trials}
         ]
         parts.append("\n".join([*head, *body]))
     every = [
