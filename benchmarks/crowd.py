@@ -107,6 +107,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--members", type=int, default=64, help="members (default 64)")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long (default 60; the demand is for 600)")
     parser.add_argument("--directory", help="where the run is written; a temporary directory otherwise")
+    parser.add_argument("--paper", action="store_true", help="the paper's policy, which looks at newest scores alone")
     options = parser.parse_args(arguments)
     print(heading())
     with tempfile.TemporaryDirectory(dir=options.directory) as folder:
@@ -119,6 +120,7 @@ def main(arguments: list[str]) -> int:
                 steps=10**9,
                 interval=1,
                 seed=0,
+                policy=populace.PBT.paper() if options.paper else None,
                 name="crowd",
                 executor=crowd,
                 directory=folder,

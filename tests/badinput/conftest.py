@@ -62,6 +62,7 @@ BROKEN_CODE = {
     "asserts": "assert False",
 }
 SETTINGS = "population = 2\nsteps = 2\nseed = 0\n[space]\nlr = [0.1, 1.0]\n"
+COMPARISON = "population = 2\nsteps = 2\nseeds = 2\n[space]\nlr = [0.1, 1.0]\n[algorithms]\nPBT = \"PBT\"\nrandom = \"RandomSearch\"\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,7 @@ def place(tmp_path_factory) -> Place:
     (folder / "latin.py").write_bytes(b"x = '\xe9'")
     (folder / "notes.txt").write_text("def f(member): pass")
     (folder / "run.toml").write_text(SETTINGS)
+    (folder / "compare.toml").write_text(COMPARISON)
     (folder / "folder").mkdir()
     (folder / "folder.py").mkdir()
     (folder / "folder.png").mkdir()

@@ -10,7 +10,11 @@ from populace.cli import app
 COMMANDS = typer.main.get_command(app).commands
 RUN = ["run", "climb.py:Climb", "-c", "run.toml", "--inline"]
 WORKERS = ["--workers", "--threads"]
-USUAL = {"run": RUN, "resume": ["resume", "done"], "gc": ["gc", "done"], "demo": ["demo", "quadratic"]}
+USUAL = {
+    **{"run": RUN, "resume": ["resume", "done"], "gc": ["gc", "done"], "demo": ["demo", "quadratic"]},
+    "compare": ["compare", "climb.py:Climb", "-c", "compare.toml"],
+    "advise": ["advise", "climb.py:Climb", "-c", "run.toml", "--inline"],
+}
 NO_NUMBERS = ["x", "", "1.5", "1e3", "nan", "0x10", "4,5"]
 OUT_OF_RANGE = {
     "--population": [0, -1, 10**7, 10**30],
