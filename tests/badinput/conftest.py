@@ -62,7 +62,13 @@ BROKEN_CODE = {
     "asserts": "assert False",
 }
 SETTINGS = "population = 2\nsteps = 2\nseed = 0\n[space]\nlr = [0.1, 1.0]\n"
-COMPARISON = "population = 2\nsteps = 2\nseeds = 2\n[space]\nlr = [0.1, 1.0]\n[algorithms]\nPBT = \"PBT\"\nrandom = \"RandomSearch\"\n"
+COMPARISON = """
+population = 2
+steps = 2
+seeds = 2
+space = {lr = [0.1, 1.0]}
+algorithms = {PBT = "PBT", random = "RandomSearch"}
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ def test_every_policy_can_be_written_in_a_file(policy):
 
 def test_setting_that_cannot_be_left_out_is_asked_for():
     """There is no usual number of members to keep."""
-    with pytest.raises(UsageError, match=r"policy: Oversampled needs `keep`, but got \{\}: add it"):
+    with pytest.raises(UsageError, match=r"policy: Oversampled needs keep, but got \[\]: add keep"):
         read_policy("Oversampled")
 
 

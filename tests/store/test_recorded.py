@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from populace.core import Diverged, Evaluation, RunSpec, SegmentId
+from populace.core import PBT, Diverged, Evaluation, RunSpec, SegmentId
 from populace.store import Ending, MemoryStore, SqliteStore, Store
 from populace.store._schema import SCHEMA_VERSION
 from populace.testing import FakeClock
 from populace.testing._store_calls import begin, claim_of, spec_of, train
 
-SPEC = spec_of(population=3, max_failures=0)
+SPEC = replace(spec_of(population=3, max_failures=0), policy=PBT.paper())
 FILE = "store.sqlite"
 
 

@@ -134,11 +134,12 @@ def _short(policy: Policy) -> str:
     """Returns a policy as it would be written, without what it has by default."""
     if not is_dataclass(policy):
         return repr(policy)
+    needed = {f.name for f in fields(policy) if f.default is MISSING and f.default_factory is MISSING}
+    usual = type(policy)(**{name: getattr(policy, name) for name in needed})  # fills in what depends on the rest
     given = []
     for field in fields(policy):
-        default = field.default if field.default_factory is MISSING else field.default_factory()
         value = getattr(policy, field.name)
-        if value != default:
+        if field.name in needed or value != getattr(usual, field.name):
             given.append(f"{field.name}={(value.value if isinstance(value, Enum) else value)!r}")
     return f"{type(policy).__name__}({', '.join(given)})"
 

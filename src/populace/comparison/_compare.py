@@ -17,7 +17,7 @@ from populace.comparison._crew import interrupted, train_alone, train_side_by_si
 from populace.comparison._entries import Entry, Field
 from populace.comparison._outcome import Outcome, write_text
 from populace.comparison._terms import Terms
-from populace.comparison._test import Test, test_of
+from populace.comparison._test import Test, measure_of
 from populace.core import PBT, Mode, RandomSearch, policy_to_json
 from populace.run import (
     Interrupts,
@@ -108,7 +108,7 @@ def compare(
         if not isinstance(value, bool):
             raise UsageError(f"`{flag}` must be True or False, but got {value!r}")
     loop_of(trainable)
-    measure = test_of(trainable, test)
+    measure = measure_of(trainable, test)
     terms = Terms(
         space=Space.of(space),
         population=population,

@@ -17,7 +17,7 @@ Test = Callable[..., Any]
 """A function of a state, or of a key and a state, that returns a score or metrics by name."""
 
 
-def test_of(trainable: object, test: Test | None) -> Test | None:
+def measure_of(trainable: object, test: Test | None) -> Test | None:
     """Returns the test that was given, else the trainable's own method `test`, else None.
 
     Raises:

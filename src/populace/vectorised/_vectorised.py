@@ -97,6 +97,11 @@ class Vectorised(Executor):
             import jax  # noqa: F401 - an extra, asked for here so that nothing is created without it
         except ImportError:
             raise MissingExtra('Vectorised needs JAX: pip install "populace[jax]"') from None
+        if job.spec.policy.needs_log:
+            raise UsageError(
+                f"Vectorised trains a population side by side, but {type(job.spec.policy).__name__} makes one attempt "
+                "after another: use executor=populace.Processes() or Inline()"
+            )
         if not isinstance(job.trainable, Driven):
             name = getattr(job.trainable, "__name__", type(job.trainable).__name__)
             raise UsageError(
