@@ -26,7 +26,7 @@ def policy_named(name: str) -> Policy:
         case "default":
             return PBT()
         case "paper":
-            return getattr(PBT, "paper", PBT)()
+            return PBT.paper()
         case "random":
             return RandomSearch()
         case "plain":

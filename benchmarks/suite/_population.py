@@ -8,10 +8,9 @@ an interval depends on nothing but what it began with.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, final
+from typing import Literal, final
 
 from benchmarks.suite._bank import Bank, Slots, Turn, bank_for
 from benchmarks.suite._outcome import Best, Outcome, spread_of, test_key
@@ -91,7 +90,9 @@ class Run:
         self._bank = bank
         self._slots = slots
         space = Space.of(task.space)
-        self.population = _empty(space, seed, population, steps=task.num_steps, interval=self._interval)
+        self.population = Population.empty(
+            space=space, mode=Mode.MAX, seed=seed, size=population, steps=task.num_steps, interval=self._interval
+        )
         self._newest_slot: dict[int, int] = {}
         self._running: dict[int, _Draft] = {}
         self.best = Best(slots, population * task.num_steps)
@@ -242,13 +243,6 @@ def run_population(
             run.settle(draft, score)
         for run in runs:
             run.advance()
-
-
-def _empty(space: Space, seed: int, size: int, **limits: int) -> Population:
-    """Returns a population in which nobody has trained; it is told those limits that populations know of."""
-    known = inspect.signature(Population.empty).parameters
-    told: dict[str, Any] = {name: value for name, value in limits.items() if name in known}
-    return Population.empty(space=space, mode=Mode.MAX, seed=seed, size=size, **told)
 
 
 def _segment(draft: _Draft, sequence: int) -> Segment:
