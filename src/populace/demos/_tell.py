@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from rich.console import Console
 from rich.table import Table
 
@@ -34,7 +36,7 @@ def tell_schedule(contest: Contest, console: Console, *, unit: str) -> None:
 def tell_end(contest: Contest, stem: str, console: Console, *, about: str = "") -> None:
     """Draws the figures; tells their paths and the commands to look further."""
     files = contest.draw(stem, about)
-    run = contest.pbt.directory
+    run = shlex.quote(str(contest.pbt.directory))
     console.print("\nFigures:")
     for file in files:
         console.print(f"  {file}", soft_wrap=True)
