@@ -1,50 +1,20 @@
-"""The translation benchmark's page: who is better, and what a replayed schedule keeps of the gain."""
+"""The translation benchmark: models that train as one batch, and what a replayed schedule keeps of the gain."""
 
 from __future__ import annotations
 
 import pytest
 
 pytest.importorskip("scipy")
+pytest.importorskip("jax")
 
-from benchmarks.translation import BASE, FINAL, REPLAY, SUBJECT, kept, text_of
+from benchmarks.suite import task_named
+from benchmarks.translation import kept, text_of
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from populace.comparison import Comparison, Outcome
-from populace.comparison._terms import Terms
-from populace.core import Mode
-from populace.space import LogUniform, Space
+from populace.space import Key, Space
 
-TERMS = Terms(
-    space=Space({"lr": LogUniform(1e-3, 1.0)}),
-    population=4,
-    steps=10,
-    interval=2,
-    metric=None,
-    mode=Mode.MAX,
-    evaluate_every=None,
-    synchronous=True,
-    max_failures=3,
-    allow_pickle=False,
-    entry=None,
-    code=None,
-)
 SCORES = st.lists(st.floats(0, 100), min_size=3, max_size=3)
-
-
-def _found(tmp_path, scores):
-    return Comparison(
-        folder=tmp_path,
-        terms=TERMS,
-        algorithms=dict.fromkeys(scores, "what it does"),
-        seeds=range(2),
-        outcomes=[
-            Outcome(algorithm=name, seed=seed, run="a", member_steps=40, score=score, test=score)
-            for name, held in scores.items()
-            for seed, score in enumerate(held)
-        ],
-        tested=True,
-    )
 
 
 @given(SCORES, SCORES)
@@ -55,20 +25,40 @@ def test_pbt_keeps_its_gain_and_random_search_keeps_nothing(pbt, random):
     assert kept(pbt, random, random) == pytest.approx(0.0)
 
 
-def test_page_names_every_seed_and_what_each_control_keeps(tmp_path):
+def test_page_names_every_seed_and_what_each_control_keeps():
     """A reader must be able to work the shares out again from the seeds."""
-    scores = {SUBJECT: [90.0, 92.0], BASE: [80.0, 82.0], REPLAY: [87.0, 87.0], FINAL: [84.0, None]}
-    text = text_of(_found(tmp_path, scores))
-    assert "| 0 | 90.00 | 80.00 | 87.00 | 84.00 |" in text
-    assert "| 1 | 92.00 | 82.00 | 87.00 | none |" in text
-    assert f"{REPLAY}: 87.00 BLEU in the mean of 2 seeds" in text
-    assert "keeps 60% of the gain" in text
-    assert f"{FINAL}: 84.00 BLEU in the mean of 1 seeds" in text
-    assert "keeps 40% of the gain" in text
+    held = {"default": {4: 90.0, 5: 92.0}, "random": {4: 80.0, 5: 82.0}, "schedule": {4: 87.0, 5: 87.0}}
+    text = text_of({**held, "final": {4: 84.0}})
+    assert "| 4 | 80.00 | 90.00 | 87.00 | 84.00 |" in text
+    assert "| 5 | 82.00 | 92.00 | 87.00 | - |" in text
+    assert "a mean of 87.00 on 2 seeds" in text
+    assert "60% of the gain is kept" in text
+    assert "a mean of 84.00 on 1 seeds" in text
+    assert "40% of the gain is kept" in text
 
 
-def test_page_without_pbt_tells_of_no_gain(tmp_path):
-    """Baselines may be trained before the policy that they are compared with."""
-    text = text_of(_found(tmp_path, {BASE: [80.0, 82.0], "TPE": [81.0, 79.0]}))
-    assert "| 0 | 80.00 | 81.00 |" in text
-    assert "keeps" not in text
+def test_page_without_pbt_tells_of_no_gain():
+    """Baselines may be measured before the policy that they are compared with."""
+    text = text_of({"random": {4: 80.0}, "tpe": {4: 81.0}})
+    assert "| 4 | 80.00 | 81.00 |" in text
+    assert "kept" not in text
+
+
+@pytest.mark.slow
+def test_models_that_train_together_do_what_each_does_alone():
+    """A population as one batch is a matter of speed; seeing a neighbour's weights would be another task."""
+    for package in ("torch", "sacrebleu", "num2words"):
+        pytest.importorskip(package)
+    task = task_named("translation")
+    herd, space = task.trainable, Space.of(task.space)
+    given = [{**space.sample(Key(member)), "learning_rate": 2e-3} for member in range(3)]
+    states = [herd.init(Key(member), hp) for member, hp in enumerate(given)]
+    keys = [[Key(member).fold("step", step) for member in range(3)] for step in range(4)]
+    together = herd.steps(keys, states, given)
+    for member, first in enumerate(states):
+        state = first
+        for row in keys:
+            state = herd.step(row[member], state, given[member])
+        for name, weight in state["weights"].items():
+            assert weight.numpy() == pytest.approx(together[member]["weights"][name].numpy(), abs=1e-5)
+        assert herd.evaluate(Key(9), state) == pytest.approx(herd.scores([Key(9)] * 3, together)[member], abs=1e-6)
