@@ -8,6 +8,7 @@ everybody, but for longer reasons in the log and for states that are loaded at a
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,6 +61,7 @@ class Cost:
 
 def table(folder: Path, names: Sequence[str], repeats: int, *, synchronous: bool) -> Iterator[str]:
     """Yields the lines of a table, as soon as they are known; policies take turns, so that a busy hour hits all."""
+    os.environ["POPULACE_PROGRESS"] = "off"
     found: dict[str, list[Cost]] = {name: [] for name in names}
     _cost(folder / "warm", POLICIES[BASE](), synchronous=synchronous)
     for turn in range(repeats):
