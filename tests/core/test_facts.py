@@ -81,6 +81,7 @@ class TieLags(Policy):
     needs_history = False
     needs_best = False
     starts = ()
+    shrinks = False
 
     def depth(self, size: int) -> int:
         return 0

@@ -7,12 +7,13 @@ from populace.core._lineage import Lineage
 from populace.core._oversampled import RULE as OVERSAMPLED
 from populace.core._oversampled import Oversampled
 from populace.core._pbt import MFPBT, PBT, Compare, Copy, RandomSearch
-from populace.core._policy import Policy, decide, decision_key, parent_of, start
+from populace.core._policy import Policy, decide, decision_key, parent_of, start, told
 from populace.core._population import Population, lockstep_id
 from populace.core._retention import base_of, kept, last_good
 from populace.core._schedule import Piece, Schedule
 from populace.core._score import Diverged, Failed, Finite, Mode, Outcome, Status, outcome_of, status_of
 from populace.core._segment import Evaluation, Segment, SegmentId, Why
+from populace.core._shrink import Shrink
 from populace.core._spec import RunSpec
 from populace.core._stands import Latest, Stand
 from populace.core._together import Ahead, Answers, Draws, Level, Together
@@ -52,6 +53,7 @@ __all__ = [
     "Schedule",
     "Segment",
     "SegmentId",
+    "Shrink",
     "Stand",
     "Start",
     "Status",
@@ -75,5 +77,6 @@ __all__ = [
     "source_digest",
     "start",
     "status_of",
+    "told",
     "verify_log",
 ]

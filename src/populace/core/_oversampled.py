@@ -69,6 +69,10 @@ class Oversampled(Policy):
     def depth(self, size: int) -> int:
         return max(2, self.policy.depth(min(self.keep, size)))
 
+    @property
+    def shrinks(self) -> bool:
+        return self.policy.shrinks
+
     def warnings(self, size: int) -> list[str]:
         lines = self.policy.warnings(min(self.keep, size))
         if size <= self.keep:

@@ -158,6 +158,10 @@ class PBT(Policy):
     def depth(self, size: int) -> int:
         return self.explore.depth(size) if isinstance(self.explore, InformedExplore) else 0
 
+    @property
+    def shrinks(self) -> bool:
+        return False
+
     def warnings(self, size: int) -> list[str]:
         return self.exploit.warnings(size)
 
