@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TypeVar, final
 
 from populace._errors import UsageError
 from populace.core._decision import Continue, Decision, Exploit, Retire, Start, Wait
 from populace.core._guard import Guard
+from populace.core._looks import Looks
 from populace.core._policy import Policy, start
 from populace.core._population import Population
 from populace.core._score import Failed, Finite
 from populace.core._segment import Segment, Why
 from populace.core._whole import check_whole
-from populace.core.exploit import (
-    Backtrack,
-    ExploitStrategy,
-    Keep,
-    MultiFrequency,
-    NoExploit,
-    Speeds,
-    Take,
-    Truncation,
-)
+from populace.core.exploit import ExploitStrategy, Keep, MultiFrequency, NoExploit, Speeds, Take, Truncation
 from populace.core.explore import (
     ExploreStrategy,
     FunctionExplore,
@@ -139,24 +131,17 @@ class PBT(Policy):
             return {"exploit": Speeds(), "explore": Strides()}
         return {"exploit": Truncation(), "explore": Perturb()}
 
-    @property
-    def memory(self) -> int:
-        return self.exploit.memory
+    def looks(self, size: int) -> Looks:
+        looks = self.exploit.looks(size)
+        return replace(
+            looks,
+            history=looks.history or self.compare is Compare.EQUAL_PROGRESS,
+            depth=max(looks.depth, self.explore.depth(size) if isinstance(self.explore, InformedExplore) else 0),
+        )
 
     @property
     def starts(self) -> tuple[Hyperparameters, ...]:
         return tuple(self.initial)
-
-    @property
-    def needs_history(self) -> bool:
-        return self.compare is Compare.EQUAL_PROGRESS
-
-    @property
-    def needs_best(self) -> bool:
-        return isinstance(self.exploit, Backtrack)
-
-    def depth(self, size: int) -> int:
-        return self.explore.depth(size) if isinstance(self.explore, InformedExplore) else 0
 
     @property
     def shrinks(self) -> bool:

@@ -15,10 +15,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, TypeVar, final
+from typing import TypeVar, final
 
 from populace._errors import UsageError
 from populace.core._decision import Continue, Decision, Retire, Start
+from populace.core._looks import Looks
 from populace.core._policy import Policy, start
 from populace.core._population import Population
 from populace.core._score import Failed
@@ -65,8 +66,6 @@ class Attempts(Policy):
         initial: Hyperparameters of the first attempts, as in `PBT`.
     """
 
-    needs_log: ClassVar[bool] = True
-
     steps: int
     sampler: Sampler | str = Sampler.PRIOR
     pruner: Pruner | str | None = None
@@ -85,20 +84,8 @@ class Attempts(Policy):
             object.__setattr__(self, "pruner", _member_of(Pruner, "pruner", self.pruner))
         object.__setattr__(self, "initial", tuple(dict(given) for given in self.initial))
 
-    @property
-    def memory(self) -> int:
-        return 0
-
-    @property
-    def needs_history(self) -> bool:
-        return False
-
-    @property
-    def needs_best(self) -> bool:
-        return False
-
-    def depth(self, size: int) -> int:
-        return 0
+    def looks(self, size: int) -> Looks:
+        return Looks(log=True)
 
     @property
     def starts(self) -> tuple[Hyperparameters, ...]:
