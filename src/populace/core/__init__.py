@@ -10,6 +10,8 @@ from populace.core._oversampled import Oversampled
 from populace.core._pbt import MFPBT, PBT, Compare, Copy, RandomSearch
 from populace.core._policy import Policy, decide, decision_key, parent_of, start, told
 from populace.core._population import Population, lockstep_id
+from populace.core._restart import RULE as RESTART
+from populace.core._restart import Place, Restart
 from populace.core._retention import base_of, kept, last_good
 from populace.core._schedule import Piece, Schedule
 from populace.core._score import Diverged, Failed, Finite, Mode, Outcome, Status, outcome_of, status_of
@@ -25,6 +27,7 @@ __all__ = [
     "MFPBT",
     "OVERSAMPLED",
     "PBT",
+    "RESTART",
     "Ahead",
     "Answers",
     "Chapter",
@@ -47,9 +50,11 @@ __all__ = [
     "Outcome",
     "Oversampled",
     "Piece",
+    "Place",
     "Policy",
     "Population",
     "RandomSearch",
+    "Restart",
     "Retire",
     "RunSpec",
     "Schedule",

@@ -185,6 +185,12 @@ class Population:
             donates_P=self.donates_P[:num],
         )
 
+    def only(self, members: Iterable[int], forest: Mapping[SegmentId, Segment]) -> Population:
+        """Returns the population in which all others are unknown, with no other segments behind them than these."""
+        known = set(members)
+        latest = [newest if member in known else None for member, newest in enumerate(self.latest)]
+        return replace(self._standing(latest, self._changed(latest), forest, self.sequence), _told={})
+
     def standing_at(self, segments: Mapping[int, Segment]) -> Population:
         """Returns the population with members standing at these segments; the others where they are."""
         latest = [segments.get(member, newest) for member, newest in enumerate(self.latest)]

@@ -319,6 +319,9 @@ def _check_decision(s: Segment, population: Population, spec: RunSpec) -> Iterat
     source, says = why.get("hyperparameters"), s.why.get("hyperparameters")
     if source != says:
         yield _broken("decision", s, f"says that its hyperparameters are those of {says}, but they are of {source}")
+    for name in ("iteration", "since"):
+        if why.get(name) != s.why.get(name):
+            yield _broken("decision", s, f"says {name} {s.why.get(name)}, but its snapshot gives {why.get(name)}")
     shrink = Shrink.of(why)
     if shrink != Shrink.of(s.why):
         yield _broken("decision", s, f"says that its weights were {_made(Shrink.of(s.why))}, not {_made(shrink)}")
