@@ -210,6 +210,7 @@ def test_log_can_be_derived_again(policy, seed, synchronous, mode, anew) -> None
         assert any(v.law == "decision" for v in verify_log(spec, changed, story, finished=True))
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=30), st.integers(1, 4), st.integers(2, 20))
 @settings(max_examples=12)
 def test_stagnation_knows_neither_scale_nor_place(series, patience, window) -> None:

@@ -22,6 +22,8 @@ from populace.core import RESTART, Shrink
 from populace.run import Callback, verify
 from populace.testing import BOWL_SPACE, Bowl, NoisyBowl, tune_toy
 
+pytestmark = pytest.mark.slow
+
 EAGER = {"patience": 1, "window": 2, "keep": 0.9}
 POLICY = Restart(policy=PBT(exploit=Truncation(0.5)), **EAGER)
 OPTIONS = {"population": 6, "steps": 24, "metric": "score", "policy": POLICY}
@@ -83,7 +85,6 @@ def test_weights_are_those_of_before_mixed_with_fresh_ones(tmp_path):
         assert segment.metrics["w"] == expected
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("executor", [Processes(2), Processes(3)])
 def test_worker_processes_shrink_as_one_alone(executor, tmp_path):
     """In lockstep the weights, bit for bit, depend on the seed alone."""
@@ -93,7 +94,6 @@ def test_worker_processes_shrink_as_one_alone(executor, tmp_path):
     assert together.to_records() == alone.to_records()
 
 
-@pytest.mark.slow
 def test_loop_shrinks_as_three_functions_do(tmp_path):
     """The two shapes of a user's code are one idea."""
     functions = tune_toy(NoisyBowl(), tmp_path / "functions", synchronous=True, **OPTIONS)
@@ -103,7 +103,6 @@ def test_loop_shrinks_as_three_functions_do(tmp_path):
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("synchronous", [True, False])
 def test_population_in_one_program_shrinks_too(synchronous, tmp_path):
     """The executor is a matter of speed: the same seed gives the same weights, bit for bit, in lockstep."""
@@ -117,7 +116,6 @@ def test_population_in_one_program_shrinks_too(synchronous, tmp_path):
         assert one.to_records() == alone.to_records()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("synchronous", [True, False])
 def test_winner_that_was_shrunk_is_replayed_bit_for_bit(synchronous, tmp_path):
     """A schedule that forgot where weights were shrunk would not be the winner's."""
@@ -138,7 +136,6 @@ def test_winner_that_was_shrunk_is_replayed_bit_for_bit(synchronous, tmp_path):
         replay(schedule, Bowl())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("after", [13, 27, 40])
 def test_run_that_was_interrupted_goes_on_as_one_that_was_not(after, tmp_path):
     """A worker that takes up a segment which begins with shrunk weights shrinks them from the same old ones."""
