@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         advise,
         compare,
     )
-    from populace.core import MFPBT, PBT, Guard, Oversampled, RandomSearch, Restart, Schedule
+    from populace.core import MFPBT, PBT, FirePBT, Guard, Oversampled, RandomSearch, Restart, Schedule
     from populace.core.exploit import (
         Backtrack,
         BinaryTournament,
@@ -60,7 +60,7 @@ _HOMES = {
     ),
     "run": ("tune", "resume", "replay", "Result", "Callback"),
     "worker": ("Trainable", "Shrinkable", "Member"),
-    "core": ("PBT", "MFPBT", "Oversampled", "Restart", "RandomSearch", "Guard", "Schedule"),
+    "core": ("PBT", "MFPBT", "Oversampled", "Restart", "FirePBT", "RandomSearch", "Guard", "Schedule"),
     "core.exploit": (
         *("Truncation", "TTest", "BinaryTournament", "NoExploit"),
         *("Backtrack", "MultiFrequency", "Speeds"),
@@ -91,6 +91,7 @@ __all__ = [
     "Complement",
     "Constant",
     "FinalHyperparameters",
+    "FirePBT",
     "Fixed",
     "Guard",
     "Inline",

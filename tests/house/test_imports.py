@@ -26,7 +26,7 @@ ROOT_NAMES = {
     *("tune", "resume", "replay", "Trainable", "Shrinkable", "Member", "Result", "Schedule"),
     *("advise", "Advice", "compare", "Comparison", "SequentialSearch", "SuccessiveHalving"),
     *("Fixed", "WinningSchedule", "FinalHyperparameters"),
-    *("PBT", "MFPBT", "Oversampled", "Restart", "RandomSearch", "Guard"),
+    *("PBT", "MFPBT", "Oversampled", "Restart", "FirePBT", "RandomSearch", "Guard"),
     *("Truncation", "TTest", "BinaryTournament", "NoExploit", "Backtrack", "MultiFrequency", "Speeds"),
     *("Perturb", "Resample", "Mixture", "NoExplore", "Strides", "PB2", "TrustRegion", "Pairwise"),
     *("Uniform", "LogUniform", "IntUniform", "LogIntUniform", "Choice", "Ordinal", "Constant", "Complement"),

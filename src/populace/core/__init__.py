@@ -2,6 +2,7 @@
 
 from populace.core._codec import policy_from_json, policy_to_json, source_digest
 from populace.core._decision import Continue, Decision, Exploit, Retire, Start, Wait
+from populace.core._fire import FirePBT
 from populace.core._guard import Guard
 from populace.core._lineage import Lineage
 from populace.core._looks import Looks
@@ -41,6 +42,7 @@ __all__ = [
     "Exploit",
     "Failed",
     "Finite",
+    "FirePBT",
     "Guard",
     "Latest",
     "Level",

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import final
 
 from populace._errors import UsageError
@@ -270,9 +271,13 @@ def _some(population: Population, iteration: int, purpose: str, share: float) ->
 
 def _beginning_of_best(population: Population, iteration: int) -> Segment | None:
     """Returns the segment with which the line of the best score of an iteration began it; None without a score."""
-    of_iteration = [s for s in population.lives(_DEPTH) if Place.of(s).iteration == iteration and s.score is not None]
-    if not of_iteration:
+    # No further back than `lives`: who joined late has loaded no more.
+    known = {s.id: s for s in population.lives(_DEPTH) if Place.of(s).iteration == iteration}
+    scored = [s for s in known.values() if s.score is not None]
+    if not scored:
         return None
-    best = max(of_iteration, key=lambda s: s.precedence(population.mode))
-    view = replace(population, forest=_Iteration(population.forest, iteration))
-    return list(view.ancestry(best))[-1]
+    return list(replace(population, forest=known).ancestry(max(scored, key=partial(_rank, population))))[-1]
+
+
+def _rank(population: Population, segment: Segment) -> tuple[float, int, int]:
+    return segment.precedence(population.mode)

@@ -319,12 +319,16 @@ def _check_decision(s: Segment, population: Population, spec: RunSpec) -> Iterat
     source, says = why.get("hyperparameters"), s.why.get("hyperparameters")
     if source != says:
         yield _broken("decision", s, f"says that its hyperparameters are those of {says}, but they are of {source}")
-    for name in ("iteration", "since"):
+    for name in _REMEMBERED:
         if why.get(name) != s.why.get(name):
             yield _broken("decision", s, f"says {name} {s.why.get(name)}, but its snapshot gives {why.get(name)}")
     shrink = Shrink.of(why)
     if shrink != Shrink.of(s.why):
         yield _broken("decision", s, f"says that its weights were {_made(Shrink.of(s.why))}, not {_made(shrink)}")
+
+
+_REMEMBERED = ("iteration", "since", "does", "parent", "child")
+"""What later decisions read in the log about earlier ones."""
 
 
 def _made(shrink: Shrink | None) -> str:
