@@ -16,6 +16,7 @@ from populace import (
     Choice,
     Complement,
     Constant,
+    FirePBT,
     Guard,
     Inline,
     IntUniform,
@@ -139,6 +140,12 @@ NAMED_PARTS = {
         "anew": [-0.1, 1.1, math.nan, "half", None, True],
         "redrawn": [-0.1, 1.1, math.nan, "half", None, True],
         "explore": [0, "Perturb", Truncation(), None, lambda: None, PB2()],
+    },
+    FirePBT: {
+        "evaluations": [6, 0, 7.5, "30", None, True],
+        "tail": [0, 0.6, math.nan, "0.25", None, True],
+        "explore": [0, "Perturb", Truncation(), None, lambda: None, PB2()],
+        "initial": [3, "lr", [3], ["lr"], {"lr": 0.1}, [None]],
     },
     Guard: {"min_std": [-1, math.nan, "1", None], "min_percent": [-1, math.nan, "1"], "trim": [1, -0.1, math.nan, "0"]},
     Processes: {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from populace import PBT, Guard, Inline, Mixture, Processes, RandomSearch, TTest, Vectorised
 from populace._errors import UsageError
-from populace.core import Oversampled, Restart, policy_to_json
+from populace.core import FirePBT, Oversampled, Restart, policy_to_json
 from populace.core.exploit import Backtrack, BinaryTournament, NoExploit, Truncation
 from populace.core.explore import PB2, NoExplore, Pairwise, Perturb, Resample, TrustRegion
 from populace.run import arguments_of, read_settings
@@ -28,7 +28,9 @@ RESTARTS = st.builds(
     anew=st.floats(0, 1),
     explore=st.sampled_from([Perturb(), Mixture()]),
 )
-POLICIES |= RESTARTS
+POLICIES |= RESTARTS | st.builds(
+    FirePBT, evaluations=st.integers(7, 40), explore=st.sampled_from([Perturb(), Mixture()])
+)
 POLICIES |= st.builds(Oversampled, keep=st.integers(1, 9), policy=POLICIES)
 
 

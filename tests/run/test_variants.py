@@ -7,6 +7,7 @@ from populace import (
     PBT,
     Backtrack,
     Choice,
+    FirePBT,
     Inline,
     LogUniform,
     Oversampled,
@@ -32,6 +33,7 @@ VARIANTS = {
     "oversampled": Oversampled(keep=3, policy=PBT(exploit=Truncation(0.5), explore=PB2(rows=24))),
     "region": PBT(exploit=Truncation(0.5), explore=TrustRegion(failures=1, rounds=3)),
     "restart": Restart(policy=PBT(exploit=Truncation(0.5), explore=PB2(rows=24)), patience=1, window=2, keep=0.9),
+    "fire": FirePBT(evaluations=7, tail=0.5),
     "pairwise": PBT(exploit=Truncation(0.5), explore=Pairwise(rounds=3)),
 }
 every_variant = pytest.mark.parametrize("policy", VARIANTS.values(), ids=VARIANTS)
@@ -49,7 +51,7 @@ def test_log_can_be_derived_again(policy, synchronous, tmp_path):
     assert policy_from_json(policy_to_json(policy)) == policy
 
 
-@pytest.mark.parametrize("policy", [v for n, v in VARIANTS.items() if n != "restart"])  # one depends on the limit
+@pytest.mark.parametrize("policy", [v for n, v in VARIANTS.items() if n != "restart"])  # which depends on the limit
 def test_resumed_run_decides_as_one_that_was_not(policy, tmp_path):
     """A worker that starts late loads what a decision needs from the log: in lockstep nothing may differ."""
     options = {"population": 6, "metric": "score", "policy": policy, "synchronous": True}

@@ -124,7 +124,7 @@ def p_of_wins(a: Curve, b: Curve) -> float:
 
 def binomial_tail(wins: int, of: int) -> float:
     """Returns the probability of at least so many wins of fair throws."""
-    return sum(math.comb(of, k) for k in range(wins, of + 1)) / 2**of
+    return sum(math.comb(of, k) for k in range(wins, of + 1)) / float(2**of)
 
 
 def _gain(a: Curve, b: Curve) -> float | None:

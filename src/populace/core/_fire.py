@@ -52,6 +52,7 @@ _DEPTH = 64
 _MEMORY = 256
 _FEWEST = 7
 _LEVEL = 0.01
+_CLOSE = 1e-9
 
 
 class Role(Enum):
@@ -100,6 +101,8 @@ class _Board:
     """Evaluators that go on, by member."""
     assigned: Mapping[int, int]
     """Which patient member each free evaluator takes next."""
+    greedy: Sequence[int]
+    """Known greedy members, best first."""
     child: Segment | None
     """The best greedy member's newest segment."""
     winners: Mapping[int, Evaluating]
@@ -136,7 +139,7 @@ class FirePBT(Policy):
                     f"`explore` must be a strategy such as Perturb() or a function, but got {self.explore!r}"
                 )
             object.__setattr__(self, "explore", FunctionExplore(self.explore))
-        object.__setattr__(self, "initial", self._greedy.initial)
+        object.__setattr__(self, "initial", self._rescue.initial)
 
     @staticmethod
     def role(member: int) -> Role:
@@ -163,8 +166,8 @@ class FirePBT(Policy):
 
     def decide(self, population: Population, segment: Segment, key: Key) -> Decision:
         if not isinstance(segment.outcome, Finite):
-            return _marked(self._greedy.decide(population, segment, key), {})
-        board = population.once((self, "board"), self._board)
+            return _marked(self._rescue.decide(population, segment, key), {})
+        board = population.once((FirePBT, "board"), self._board)
         match self.role(segment.member):
             case Role.GREEDY:
                 return self._as_greedy(population, board, segment, key)
@@ -174,38 +177,45 @@ class FirePBT(Policy):
                 return self._as_evaluator(population, board, segment)
 
     @property
-    def _greedy(self) -> PBT:
+    def _rescue(self) -> PBT:
+        """What becomes of members without a finite score."""
         return PBT(exploit=Truncation(self.tail), explore=self.explore, initial=self.initial)
 
     def _as_greedy(self, population: Population, board: _Board, segment: Segment, key: Key) -> Decision:
-        view = population.once((self, "greedy"), lambda p: p.only(_members(p, Role.GREEDY), p.forest))
-        decision = self._greedy.decide(view, segment, key)
+        why: Why = {"rule": "fire", "role": Role.GREEDY.value, "score": segment.score}
+        decision = self._truncated(population, board.greedy, segment, key, why)
         winner = board.winners.get(segment.member)
         if isinstance(decision, Exploit) or winner is None:
-            return _marked(decision, {"role": Role.GREEDY.value})
+            return decision
         donor = winner.newest
-        why: Why = {"rule": "fire", "role": Role.GREEDY.value, "does": Does.TAKES.value, "score": segment.score}
         return Exploit(
             donor=donor.id,
             copies_weights=True,
             hyperparameters=segment.hyperparameters,
-            why={**why, "donor": str(donor.id), "donor_score": donor.score, "patient": str(winner.parent)},
+            why={**why, "does": Does.TAKES.value, "donor": str(donor.id), "donor_score": donor.score},
         )
 
     def _as_patient(self, population: Population, board: _Board, segment: Segment, key: Key) -> Decision:
         why: Why = {"rule": "fire", "role": Role.PATIENT.value, "score": segment.score}
         order = sorted(board.worth, key=lambda m: (-board.worth[m], m))
-        num_patient = sum(self.role(m) is Role.PATIENT for m in range(population.size))
-        k = min(max(1, int(self.tail * num_patient)), len(order) // 2)
         if segment.member in board.worth:
-            rank = order.index(segment.member) + 1
-            why = {**why, "worth": board.worth[segment.member], "rank": rank, "of": len(order), "k": k}
+            why = {**why, "worth": board.worth[segment.member]}
+        return self._truncated(population, order, segment, key, why)
+
+    def _truncated(
+        self, population: Population, order: Sequence[int], segment: Segment, key: Key, why: Why
+    ) -> Continue | Exploit:
+        """Returns what a member of a group does whose members are known in this order, best first."""
+        role = self.role(segment.member)
+        num_members = sum(self.role(m) is role for m in range(population.size))
+        k = min(max(1, int(self.tail * num_members + _CLOSE)), len(order) // 2)
+        if segment.member in order:
+            why = {**why, "rank": order.index(segment.member) + 1, "of": len(order), "k": k}
         donors = [m for m in order[:k] if population.can_donate(m)]
         if segment.member not in order[len(order) - k :] or not donors:
-            return _marked(Continue(hyperparameters=segment.hyperparameters, why=why), {})
-        drawn = donors[int(key.fold("exploit").generator().integers(len(donors)))]
-        donor = population.latest[drawn]
-        assert donor is not None, "who is evaluated has ended a segment"
+            return Continue(hyperparameters=segment.hyperparameters, why={**why, "does": Does.GOES_ON.value})
+        donor = population.latest[donors[int(key.fold("exploit").generator().integers(len(donors)))]]
+        assert donor is not None, "who is ranked has ended a segment"
         assert isinstance(self.explore, ExploreStrategy)
         return Exploit(
             donor=donor.id,
@@ -234,19 +244,18 @@ class FirePBT(Policy):
         )
 
     def _board(self, population: Population) -> _Board:
-        curves = population.of_each((FirePBT, "curve"), curve_of)
         at_work: dict[int, Evaluating] = {}
         winners: dict[int, tuple[float, Evaluating]] = {}
         for member in _members(population, Role.EVALUATOR):
-            newest, curve = population.latest[member], curves[member]
-            if newest is None or curve is None or not isinstance(newest.outcome, Finite):
-                continue
-            ids = [newest.why.get(name) for name in ("parent", "child")]
-            if not all(isinstance(id, str) for id in ids):
+            newest = population.latest[member]
+            ids = [None if newest is None else newest.why.get(name) for name in ("parent", "child")]
+            if newest is None or not isinstance(newest.outcome, Finite) or not all(isinstance(id, str) for id in ids):
                 continue
             parent, child = (SegmentId.parse(str(id)) for id in ids)
-            rival = curves[child.member] if child.member < population.size else None
-            if rival is None or _has_copied(population, parent) or _has_copied(population, child):
+            if _has_copied(population, parent) or _has_copied(population, child):
+                continue
+            curve, rival = (population.of_one((FirePBT, "curve"), m, curve_of) for m in (member, child.member))
+            if curve is None or rival is None:
                 continue
             one = Evaluating(newest=newest, parent=parent, child=child, curve=curve)
             if self.gives_up(curve, rival):
@@ -256,10 +265,12 @@ class FirePBT(Policy):
             if ahead > 0 and p_of_wins(curve, rival) < _LEVEL and population.can_donate(member):
                 best = winners.get(child.member)
                 winners[child.member] = (ahead, one) if best is None or ahead > best[0] else best
+        greedy = [int(m) for m in population.ranking if self.role(int(m)) is Role.GREEDY]
         return _Board(
             at_work=at_work,
             assigned=self._assigned(population, at_work),
-            child=_best_greedy(population),
+            greedy=greedy,
+            child=next((population.latest[m] for m in greedy if population.can_donate(m)), None),
             winners={child: one for child, (_, one) in winners.items()},
             worth=_worth(at_work),
         )
@@ -308,19 +319,16 @@ def _generation(population: Population, member: int) -> int:
 
 
 def _has_copied(population: Population, id: SegmentId) -> bool:
-    """Returns whether a member has copied anybody since a segment of its life, or begun anew."""
-    newest = _generation(population, id.member) if id.member < population.size else -1
+    """Returns whether a member has copied anybody since a segment of its life, begun anew, or left the run."""
+    if id.member >= population.size:
+        return True  # it has left the run
+    newest = _generation(population, id.member)
     later = (SegmentId(id.member, g) for g in range(max(id.generation + 1, newest - _DEPTH + 1), newest + 1))
     return any((s := population.forest.get(one)) is not None and _is_begun_elsewhere(s) for one in later)
 
 
 def _is_begun_elsewhere(segment: Segment) -> bool:
     return segment.donor is not None or segment.parent is None
-
-
-def _best_greedy(population: Population) -> Segment | None:
-    greedy = {m for m in _members(population, Role.GREEDY) if population.can_donate(m)}
-    return next((population.latest[int(m)] for m in population.ranking if int(m) in greedy), None)
 
 
 def _evaluated_at(population: Population) -> dict[int, int]:

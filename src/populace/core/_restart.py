@@ -136,14 +136,14 @@ class Restart(Policy):
 
     def _following(self, population: Population, segment: Segment, place: Place) -> int | None:
         """Returns the iteration that a member begins now; None where it goes on with its own."""
-        newest = population.once((self, "newest"), _newest)
+        newest = population.once((RULE, "newest"), _newest)
         if newest > place.iteration and self._has_room(population, segment, newest):
             return newest
         following = place.iteration + 1
         round_ = self._round(segment, place)
         if round_ is None or not self._has_room(population, segment, following):
             return None
-        name = (self, "stagnates", place.iteration, round_)
+        name = (RULE, "stagnates", place.iteration, round_)
         return following if population.once(name, lambda p: self._stagnates(p, place.iteration, round_)) else None
 
     def _has_room(self, population: Population, segment: Segment, iteration: int) -> bool:
@@ -190,7 +190,7 @@ class Restart(Policy):
     ) -> tuple[Mapping[str, Value], Why]:
         """Returns the hyperparameters with which a member begins an iteration, and where they come from."""
         ended = Place.of(segment).iteration
-        base = population.once((self, "base", ended), lambda p: _beginning_of_best(p, ended))
+        base = population.once((RULE, "base", ended), lambda p: _beginning_of_best(p, ended))
         if base is None or segment.member in _some(population, iteration, "redrawn", self.redrawn):
             return population.space.sample(key.fold("draw")), {"from": "prior"}
         assert isinstance(self.explore, ExploreStrategy)
@@ -203,7 +203,7 @@ class Restart(Policy):
         if self._round(segment, place) is None:
             why: Why = {"rule": "between", "period": self.growth**place.iteration, "score": segment.score}
             return Continue(hyperparameters=segment.hyperparameters, why=why)
-        view = population.once((self, "view", place.iteration), lambda p: self._view(p, place.iteration))
+        view = population.once((RULE, "view", place.iteration), lambda p: self._view(p, place.iteration))
         return self.policy.decide(view, segment, key)
 
     def _view(self, population: Population, iteration: int) -> Population:
