@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TypeVar, final
+from typing import final
 
 from populace._errors import UsageError
 from populace.core._decision import Continue, Decision, Exploit, Retire, Start, Wait
@@ -15,7 +15,7 @@ from populace.core._policy import Policy, start
 from populace.core._population import Population
 from populace.core._score import Failed, Finite
 from populace.core._segment import Segment, Why
-from populace.core._whole import check_whole
+from populace.core._whole import check_whole, option_of
 from populace.core.exploit import ExploitStrategy, Keep, MultiFrequency, NoExploit, Speeds, Take, Truncation
 from populace.core.explore import (
     ExploreStrategy,
@@ -29,8 +29,6 @@ from populace.core.explore import (
     explored,
 )
 from populace.space import Hyperparameters, Key
-
-E = TypeVar("E", bound=Enum)
 
 
 class Copy(Enum):
@@ -94,8 +92,8 @@ class PBT(Policy):
         for name, value in self._left_out().items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
-        object.__setattr__(self, "copy", _member_of(Copy, "copy", self.copy))
-        object.__setattr__(self, "compare", _member_of(Compare, "compare", self.compare))
+        object.__setattr__(self, "copy", option_of(Copy, "copy", self.copy))
+        object.__setattr__(self, "compare", option_of(Compare, "compare", self.compare))
         if not isinstance(self.exploit, ExploitStrategy):
             raise UsageError(
                 f"`exploit` must be a strategy such as Truncation(0.2) or TTest(), but got {self.exploit!r}"
@@ -279,11 +277,3 @@ def _newest(population: Population, member: int) -> Segment:
 
 def _one_of(donors: Sequence[int], key: Key) -> int:
     return donors[int(key.fold("exploit").generator().integers(len(donors)))]
-
-
-def _member_of(kind: type[E], name: str, value: E | str) -> E:
-    try:
-        return kind(value.value if isinstance(value, Enum) else value)
-    except ValueError:
-        allowed = ", ".join(repr(option.value) for option in kind)
-        raise UsageError(f"`{name}` must be one of {allowed}, but got {value!r}") from None
