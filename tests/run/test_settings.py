@@ -22,15 +22,10 @@ LOOKING_BACK = [PB2(rows=9), PB2(region=TrustRegion()), TrustRegion(rounds=9), P
 EXPLORES = st.sampled_from([Perturb((0.5, 2.0)), Resample(0.5), Mixture(), NoExplore(), *LOOKING_BACK])
 GUARDS = st.builds(Guard, spare=st.booleans())
 POLICIES = st.builds(PBT, exploit=EXPLOITS, explore=EXPLORES, burn_in=st.integers(0, 9), guard=GUARDS)
-RESTARTS = st.builds(
-    Restart,
-    policy=st.builds(PBT, explore=EXPLORES),
-    anew=st.floats(0, 1),
-    explore=st.sampled_from([Perturb(), Mixture()]),
-)
-POLICIES |= RESTARTS | st.builds(
-    FirePBT, evaluations=st.integers(7, 40), explore=st.sampled_from([Perturb(), Mixture()])
-)
+EVERYWHERE = st.sampled_from([Perturb(), Mixture()])
+POLICIES |= st.builds(
+    Restart, policy=st.builds(PBT, explore=EXPLORES), anew=st.floats(0, 1), explore=EVERYWHERE
+) | st.builds(FirePBT, evaluations=st.integers(7, 40), explore=EVERYWHERE)
 POLICIES |= st.builds(Oversampled, keep=st.integers(1, 9), policy=POLICIES)
 
 
