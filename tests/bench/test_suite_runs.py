@@ -18,13 +18,22 @@ from benchmarks.suite._task import Task
 
 from populace import FirePBT, Inline, LogUniform, Restart, Vectorised, tune
 from populace.demos import QUADRATIC_SPACE, NoisyQuadratic
+from populace.testing import JaxBowl
 from populace.worker import Trainable
 
 EIGHT = Quadratic(num_dims=8)
 SMALL = dataclasses.replace(task_named("nqm"), trainable=EIGHT, steps_per_tick=1, test=EIGHT.test)
 
 
-TEACHER = dataclasses.replace(task_named("teacher"), steps_per_tick=1)
+BOWL = Task(
+    name="bowl",
+    trainable=JaxBowl(),
+    space={"lr": LogUniform(1e-3, 1e-1)},
+    steps_per_tick=1,
+    test=lambda key, state: JaxBowl().evaluate(key, state)["score"],
+    metric="score",
+    source="populace.testing",
+)
 
 
 class Loss(Trainable):
@@ -61,6 +70,7 @@ def _engine(task, policy, directory, **settings):
         steps=task.num_steps,
         policy=policy,
         seed=3,
+        metric=task.metric,
         mode="max",
         synchronous=True,
         directory=directory,
@@ -75,7 +85,7 @@ def _engine(task, policy, directory, **settings):
     [
         *((task, name) for task in (SMALL, PLAIN) for name in ("plain", "default")),
         *((task, Restart(anew=1.0, patience=1, window=2)) for task in (SMALL, PLAIN)),
-        (TEACHER, Restart(patience=1, window=2)),
+        (BOWL, Restart(patience=1, window=2)),
         (SMALL, FirePBT(evaluations=7)),
     ],
 )
