@@ -34,6 +34,8 @@ POLICIES: Mapping[str, Callable[[], Policy]] = {
     "TrustRegion": lambda: PBT(explore=TrustRegion()),
     "Pairwise": lambda: PBT(explore=Pairwise()),
     "Backtrack": lambda: PBT(exploit=Backtrack(Truncation(0.2))),
+    "Restart": lambda: populace.Restart(anew=1.0),
+    "FirePBT": populace.FirePBT,
 }
 """Those of docs/variants.md, by their names there."""
 
