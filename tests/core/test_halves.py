@@ -276,15 +276,15 @@ def test_members_explore_by_the_time_until_their_next_turn(steps: int, stride: f
     [
         (
             lambda: Halves(turn=0),
-            "`0 < turn <= restart <= 1` and `0 < trial <= restart` must hold, but got Halves(turn=0",
+            "`0 < turn <= restart <= 1` and `0 < grace <= restart` must hold, but got Halves(turn=0",
         ),
         (
             lambda: Halves(turn=0.5),
-            "but got Halves(turn=0.5, restart=0.2, trial=0.1): turn 0.01, restart 0.2 and trial",
+            "but got Halves(turn=0.5, restart=0.2, grace=0.1): turn 0.01, restart 0.2 and grace",
         ),
-        (lambda: Halves(trial=0.3), "but got Halves(turn=0.01, restart=0.2, trial=0.3): turn 0.01, restart 0.2 and"),
-        (lambda: Halves(restart=1.5), "`0 < turn <= restart <= 1` and `0 < trial <= restart` must hold"),
-        (lambda: Halves(restart="x"), "must hold, but got Halves(turn=0.01, restart='x', trial=0.1)"),
+        (lambda: Halves(grace=0.3), "but got Halves(turn=0.01, restart=0.2, grace=0.3): turn 0.01, restart 0.2 and"),
+        (lambda: Halves(restart=1.5), "`0 < turn <= restart <= 1` and `0 < grace <= restart` must hold"),
+        (lambda: Halves(restart="x"), "must hold, but got Halves(turn=0.01, restart='x', grace=0.1)"),
         (lambda: Halves(tail=0), "`0 < tail <= 0.5` and `0 <= z` must hold, but got Halves(tail=0, z=2.0): tail 0.25"),
         (lambda: Halves(z=math.nan), "`0 < tail <= 0.5` and `0 <= z` must hold, but got Halves(tail=0.25, z=nan)"),
         (lambda: Halves(window=0), "`window >= 1` must hold, but got window=0: it is how many evaluations"),

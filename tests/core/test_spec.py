@@ -105,7 +105,7 @@ def test_settings_that_nobody_gave_are_those_of_the_paper() -> None:
 def test_settings_of_the_default_policy_are_those_of_its_record() -> None:
     """The constants of docs/decisions/0012 decide every run that names no policy; a log holds them all."""
     guard = {"kind": "Guard", "min_std": 0.0, "min_percent": 0.0, "trim": 0.2, "spare": False, "explores": False}
-    halves = {"kind": "Halves", "turn": 0.01, "restart": 0.2, "trial": 0.1, "tail": 0.25, "z": 2.0, "window": 3}
+    halves = {"kind": "Halves", "turn": 0.01, "restart": 0.2, "grace": 0.1, "tail": 0.25, "z": 2.0, "window": 3}
     written = {
         **{"kind": "PBT", "exploit": halves},
         **{"explore": {"kind": "Strides", "stride": 0.2, "resample": 0.1, "generation": 0.01}},
