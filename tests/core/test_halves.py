@@ -192,7 +192,7 @@ def test_who_loses_is_of_the_worse_half_of_those_that_have_come_as_far(order: Se
 
 def test_member_counts_its_own_turns() -> None:
     """A slow worker's members set out as often as others, when they have trained as much themselves."""
-    lives = _rising(_levels([6, 5.9, 5.8, 5.7, 5.6], [0, 5, 1, 2, 3]), 23)
+    lives = _rising(_levels([6, 5.9, 5.8, 5.7, 5.6], [0, 5, 1, 2, 3]), 21)
     lives[7] = lives[7][:20]
     answers = _answers(population_of_lives(lives))
     assert answers[7].why["place"] == "restart"
