@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from populace.core import MFPBT, PBT, Mode, Oversampled, Policy, RandomSearch, decide, decision_key
-from populace.core.exploit import Backtrack, BinaryTournament, Truncation, TTest
-from populace.core.explore import PB2, Mixture, NoExplore, Pairwise, Resample, TrustRegion
+from populace.core.exploit import Backtrack, BinaryTournament, Speeds, Truncation, TTest
+from populace.core.explore import PB2, Mixture, NoExplore, Pairwise, Resample, Strides, TrustRegion
 from populace.space import Choice, LogUniform, Space, Uniform
 from populace.testing import Problem, Simulation, population_of, simulate
 
@@ -37,6 +37,7 @@ POLICIES = {
     "pb2": PBT(exploit=Truncation(0.3), explore=PB2()),
     "backtrack": PBT(exploit=Backtrack(Truncation(0.3))),
     "oversampled": Oversampled(keep=5, policy=PBT(exploit=Truncation(0.3))),
+    "speeds": PBT(exploit=Speeds(), explore=Strides()),
     "default": PBT(),
     "MF-PBT": MFPBT(periods=(1, 2)),
 }
@@ -55,7 +56,8 @@ RECORDED = {
     "pb2": ["8f186ad37b9a", "3b0525a2b90c"],
     "backtrack": ["25e58ac31481", "3685aefc82d5"],
     "oversampled": ["2f5dd2faa632", "2af9f045b22b"],
-    "default": ["5739c515ff70", "7c4616dd246a"],
+    "speeds": ["5739c515ff70", "7c4616dd246a"],
+    "default": ["9aad1710f097", "09e404f8f6a9"],
     "MF-PBT": ["d55377d827c0", "3dedf9a9bf87"],
     "t-test": "38204b01404a",
     "donors": [19, 30, 27, 26, 14, 16],
