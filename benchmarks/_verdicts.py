@@ -1,0 +1,127 @@
+"""Mutants drawn and judged: killed by the tests that reach them, or not."""
+
+from __future__ import annotations
+
+import random
+import tomllib
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from benchmarks._covered import Covered
+from benchmarks._mutants import Mistakes, Mutant
+from benchmarks._swapped import Swapper
+from benchmarks._tested import Chosen, in_child, limits_s, run_tests
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What became of a mutant."""
+
+    path: str
+    """The file that holds the mistake."""
+    name: str
+    """The mutant's name."""
+    line: int
+    """The first line of the mistake."""
+    fate: str
+    """"killed", "survived" or "equivalent"."""
+
+
+def draw(root: Path, paths: Sequence[str], sample: int, seed: int) -> tuple[int, Iterator[Mutant]]:
+    """Returns how many mutants there are, and draws some in proportion to the files, at least one of each."""
+    every = {path: Mistakes(root, path) for path in paths}
+    total = sum(map(len, every.values()))
+
+    def drawn() -> Iterator[Mutant]:
+        generator = random.Random(seed)
+        for mistakes in every.values():
+            share = min(1.0, sample / total) * len(mistakes)
+            order = generator.sample(range(len(mistakes)), len(mistakes))
+            yield from islice(filter(None, map(mistakes.mutant, order)), max(1, round(share)))
+
+    return total, drawn()
+
+
+def judge(root: Path, mutants: Iterator[Mutant], covered: Covered, folders: Collection[str]) -> Iterator[Verdict]:
+    """Judges mutants by the tests that reach them, until one fails: first in place, then as imported.
+
+    Args:
+        root: The copy of the tree.
+        mutants: Those to judge.
+        covered: What the tests reach.
+        folders: Of the tests, relative to the root.
+    """
+    equivalent = _equivalent()
+    with Swapper(root, folders) as swapper:
+        court = _Court(root, covered, swapper)
+        for mutant in mutants:
+            fate = "equivalent" if mutant.name in equivalent else "survived" if court.survives(mutant) else "killed"
+            yield Verdict(path=mutant.path, name=mutant.name, line=mutant.lines.start, fate=fate)
+
+
+class _Court:
+    """Judges mutants one by one, and believes no test that fails without a mistake."""
+
+    def __init__(self, root: Path, covered: Covered, swapper: Swapper) -> None:
+        self._root = root
+        self._covered = covered
+        self._swapper = swapper
+        self._killers: dict[str, dict[str, float]] = defaultdict(dict)
+        self._believed: dict[str, bool] = {}
+
+    def survives(self, mutant: Mutant) -> bool:
+        """Whether all tests pass; a mutant that hangs, dies or takes all memory is killed."""
+        known = self._killers[mutant.path]
+        tests = {test: self._covered.durations[test] for test in self._covered.reach(mutant.path, mutant.lines)}
+        tests = {test: tests[test] for test in known if test in tests} | tests
+        while killer := self._swapper.killer(mutant.path, mutant.text, tests):
+            if self._believes(killer):
+                known[killer] = tests[killer]
+                return False
+            del tests[killer]
+        return self._survives_import(mutant, list(tests))
+
+    def _believes(self, test: str) -> bool:
+        """Whether a test passes without a mistake."""
+        if test not in self._believed:
+            path = next(iter(self._covered.tests))
+            alone = {test: self._covered.durations[test]}
+            self._believed[test] = self._swapper.killer(path, (self._root / path).read_text(), alone) is None
+            if not self._believed[test]:
+                print(f"not believed: {test} fails without a mistake", flush=True)
+        return self._believed[test]
+
+    def _survives_import(self, mutant: Mutant, tests: Sequence[str]) -> bool:
+        original = (self._root / mutant.path).read_text()
+        (self._root / mutant.path).write_text(mutant.text)
+        try:
+            if self._pass(tests):
+                return True
+        finally:
+            (self._root / mutant.path).write_text(original)
+        if mutant.path not in self._believed:
+            self._believed[mutant.path] = self._pass(self._covered.reach(mutant.path, range(0)))
+        if not self._believed[mutant.path]:
+            raise SystemExit(f"benchmarks: the tests of {mutant.path} fail without a mistake: run ./do test")
+        return False
+
+    def _pass(self, tests: Sequence[str]) -> bool:
+        """Whether all pass; the first folder's go first: to collect the others takes longer than most verdicts."""
+        first = [test for test in tests if test.split("/")[1] == tests[0].split("/")[1]]
+        others = [test for test in tests if test not in first]
+        return all(self._all_pass(some) for some in (first, others) if some)
+
+    def _all_pass(self, tests: Sequence[str]) -> bool:
+        files = list(dict.fromkeys(test.split("::")[0] for test in tests))
+        limits, total_s = limits_s({test: self._covered.durations[test] for test in tests})
+        plugin = Chosen(tests, limits_s=limits)
+        return in_child(lambda: run_tests(self._root, files, plugin, "-x") == 0, total_s) is True
+
+
+def _equivalent() -> Mapping[str, str]:
+    """Returns the reasons of the mutants that mean the same as the original, by name."""
+    with (Path(__file__).parent / "equivalent.toml").open("rb") as file:
+        return {mutant["name"]: rule["reason"] for rule in tomllib.load(file)["rule"] for mutant in rule["mutants"]}
