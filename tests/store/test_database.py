@@ -42,6 +42,20 @@ def _setting(connection, name: str) -> object:
     return connection._driver.execute(f"PRAGMA {name}").fetchone()[0]
 
 
+def test_transaction_that_sqlite_has_rolled_back_tells_its_own_error(database: Database) -> None:
+    """SQLite gives a transaction up by itself where the disk is full: "no transaction is active" would hide why."""
+
+    def be_rolled_back() -> None:
+        with database.write() as connection:
+            connection.write(q.COMMAND_RUN, command="stop")
+            connection._driver.execute("INSERT OR ROLLBACK INTO member SELECT * FROM member")
+
+    with pytest.raises(StoreError, match="UNIQUE constraint failed"):
+        be_rolled_back()
+    with database.read() as connection:
+        assert connection.one(q.RUN)["command"] == ""
+
+
 @pytest.mark.slow
 @settings(max_examples=20)
 @given(st.lists(st.sampled_from(["durable", "ordered", "close"]), max_size=8))

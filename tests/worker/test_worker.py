@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
 
-from populace._errors import DonorGone, RunFailed, StaleClaim
+from populace._errors import DamagedCheckpoint, DonorGone, RunFailed, StaleClaim
 from populace.checkpoints import MemoryCheckpoints
 from populace.core import PBT, RunSpec, SegmentId
 from populace.core.exploit import Truncation
 from populace.space import Space
-from populace.store import Claim, Idle, MemoryStore
+from populace.store import Claim, EventKind, Idle, MemoryStore
 from populace.testing import BOWL_SPACE, Between, Bowl, FailingBowl, FakeClock, ToyError
 from populace.testing._store_calls import begin
-from populace.worker import Loop, Trainable
+from populace.worker import Loop, Member, Trainable
 from populace.worker import _view as view_module
 from populace.worker._loops import loop_of
 from populace.worker._worker import Worker
@@ -31,6 +32,7 @@ class World:
         self.clock, self.pauses = FakeClock(), []
         self.store = MemoryStore(clock=self.clock, lease_s=LEASE_S)
         self.store.create(self.spec)
+        self.checkpoints = MemoryCheckpoints()
         self.held: list[Claim | None] = []
 
     def pause(self, seconds: float) -> None:
@@ -38,7 +40,7 @@ class World:
         self.clock.advance(seconds)
 
     def worker(self, trainable: Trainable | Loop | None = None, **changes: object) -> Worker:
-        fields = {"store": self.store, "checkpoints": MemoryCheckpoints(), "loop": loop_of(trainable or Bowl())}
+        fields = {"store": self.store, "checkpoints": self.checkpoints, "loop": loop_of(trainable or Bowl())}
         fields |= {"pause": self.pause, "holding": self.held.append}
         return Worker(name="w", spec=self.spec, **(fields | changes))
 
@@ -246,3 +248,78 @@ def test_worker_that_was_overtaken_does_not_decide(monkeypatch: pytest.MonkeyPat
 
     world.worker(Fading(), store=Between(world.store, snapshot=overtake)).run()
     assert world.trained == [4]
+
+
+def _lost(world: World, lost: SegmentId) -> Between:
+    """The checkpoints of a world with that of one segment damaged."""
+
+    def get(digest: str) -> None:
+        if digest == world.store.segment(lost).checkpoint:
+            raise DamagedCheckpoint(f"{lost} is damaged")
+
+    return Between(world.checkpoints, get=get)
+
+
+def _interrupted(trainable: Trainable | Loop, num_segments: int) -> World:
+    """A world whose only member has trained some of its four intervals before its worker was stopped."""
+    world = World(population=1)
+    world.worker(trainable, stopping=lambda: sum(world.trained) >= num_segments).run()
+    assert world.trained == [num_segments]
+    return world
+
+
+@pytest.mark.parametrize(("num_segments", "fallback"), [(3, SegmentId(0, 0)), (1, None)])
+def test_member_whose_checkpoint_is_damaged_goes_back(num_segments, fallback, caplog) -> None:
+    """A disk has lost the newest weights: an older good segment goes on, or new weights, and the log names both."""
+    world = _interrupted(Fading(), num_segments)
+    lost = SegmentId(0, num_segments - 1)
+    digest = world.store.segment(lost).checkpoint
+    world.worker(Fading(), checkpoints=_lost(world, lost)).run()
+    given_up, next_ = (world.store.segment(SegmentId(0, num_segments + later)) for later in (0, 1))
+    assert (given_up.parent, given_up.parent_damaged, given_up.fallback) == (lost, True, fallback)
+    assert next_.parent == fallback
+    assert next_.start_step == (0 if fallback is None else 1)
+    assert world.trained == [4]
+    assert not world.checkpoints.exists(digest)
+    goes_on = "has no good ancestor left" if fallback is None else "goes on from m00/0"
+    assert f"member 0 cannot load segment {lost} and {goes_on}: {lost} is damaged" in caplog.text
+    assert [e.kind for e in world.store.events()].count(EventKind.DAMAGED) == 1
+
+
+def test_loop_that_catches_the_damage_publishes_nothing_of_it() -> None:
+    """The user's code has caught every error, and trains on from the weights that it happens to have."""
+    world = _interrupted(Fading(), 1)
+
+    def loop(member: Member) -> None:
+        state = {"steps": 100}
+        with suppress(DamagedCheckpoint):
+            member.track(state=state)
+        for _ in member:
+            state["steps"] += 1
+            member.report(-float(state["steps"]))
+
+    world.worker(loop, checkpoints=_lost(world, SegmentId(0, 0))).run()
+    assert world.store.segment(SegmentId(0, 1)).parent_damaged
+    assert world.store.segment(SegmentId(0, 2)).parent is None
+
+
+def test_checkpoint_that_cannot_be_read_is_damaged_whatever_the_disk_says() -> None:
+    """Bytes that some other program has written, under a digest that is right."""
+    world = _interrupted(Fading(), 1)
+    digest = world.checkpoints.put([b"something else"])
+    world.worker(Fading(), checkpoints=_Other(world.checkpoints, digest)).run()
+    assert world.store.segment(SegmentId(0, 1)).parent_damaged
+    assert world.trained == [4]
+
+
+class _Other:
+    """Checkpoints of which the first that is asked for is another."""
+
+    def __init__(self, checkpoints: MemoryCheckpoints, other: str) -> None:
+        self._checkpoints, self._others = checkpoints, [other]
+
+    def get(self, digest: str) -> bytes:
+        return self._checkpoints.get(self._others.pop() if self._others else digest)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._checkpoints, name)
