@@ -63,9 +63,12 @@ def _log(spec: RunSpec, problem: Problem[float] = CLIMB) -> Log:
     return {s.id: s for s in apart}
 
 
-def _verify(log: Log, spec: RunSpec, *, finished: bool = True, story: Sequence[Chapter] = ()) -> list[str]:
+def _verify(
+    log: Log, spec: RunSpec, *, finished: bool = True, story: Sequence[Chapter] = (), retired: Sequence[int] = ()
+) -> list[str]:
     whole = [Chapter(after=0, spec=spec, population=spec.population, steps=spec.steps)]
-    return [str(violation) for violation in verify_log(spec, list(log.values()), story or whole, finished=finished)]
+    found = verify_log(spec, list(log.values()), story or whole, finished=finished, retired=retired)
+    return [str(violation) for violation in found]
 
 
 @settings(max_examples=25)
@@ -300,6 +303,14 @@ def test_retired_member_may_stop_early() -> None:
     short = _without(SegmentId(3, INTERVALS - 1))
     assert _verify(short, fewer, story=whole) == []
     assert _verify(short, SPEC) == ["budget: member 3: trained 6 of 8 steps"]
+
+
+def test_member_whose_code_failed_may_be_given_up() -> None:
+    """It is in the list of those that were given up as well, and asks for no reason of the policy."""
+    failed = replace(LAST, outcome=Failed(reason="boom"), end_step=LAST.start_step, checkpoint=None, evaluations=())
+    assert _verify(_with(failed), SPEC, retired=[0]) == []
+    (line,) = _verify(LOG, SPEC, retired=[0])
+    assert "was given up though its code had not failed" in line
 
 
 def test_member_that_trains_beyond_its_steps_is_told_even_in_a_run_that_goes_on() -> None:
