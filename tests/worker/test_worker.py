@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
 from populace._errors import DamagedCheckpoint, DonorGone, RunFailed, StaleClaim
 from populace.checkpoints import MemoryCheckpoints
-from populace.core import PBT, RunSpec, SegmentId
+from populace.core import PBT, Chapter, RunSpec, SegmentId, verify_log
 from populace.core.exploit import Truncation
 from populace.space import Space
 from populace.store import Claim, EventKind, Idle, MemoryStore
@@ -323,3 +324,22 @@ class _Other:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._checkpoints, name)
+
+
+@pytest.mark.parametrize("synchronous", [False, True])
+@pytest.mark.parametrize("trained", [1, 3])
+def test_run_that_goes_on_with_more_members_and_steps_can_be_derived_again(synchronous: bool, trained: int) -> None:
+    """Members that join later, or come back for more steps, meet the others where these wait."""
+    world = World(population=2, steps=trained, synchronous=synchronous)
+    world.worker().run()
+    before = world.spec
+    world.spec = replace(before, population=4, steps=5)
+    world.store.open(world.spec)
+    after = world.store.snapshot().sequence
+    world.worker().run()
+    assert world.trained == [5, 5, 5, 5]
+    story = [
+        Chapter(after=0, spec=before, population=2, steps=trained),
+        Chapter(after=after, spec=world.spec, population=4, steps=5),
+    ]
+    assert [str(v) for v in verify_log(world.spec, world.store.segments(), story, finished=True)] == []
