@@ -6,13 +6,15 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from populace._errors import DamagedCheckpoint, DonorGone, RunFailed, StaleClaim
 from populace.checkpoints import MemoryCheckpoints
 from populace.core import PBT, Chapter, RunSpec, SegmentId, verify_log
+from populace.core.baselines import Attempts
 from populace.core.exploit import Truncation
-from populace.space import Space
+from populace.space import Key, Space
 from populace.store import Claim, EventKind, Idle, MemoryStore
 from populace.testing import BOWL_SPACE, Between, Bowl, FailingBowl, FakeClock, ToyError
 from populace.testing._store_calls import begin
@@ -343,3 +345,18 @@ def test_run_that_goes_on_with_more_members_and_steps_can_be_derived_again(synch
         Chapter(after=after, spec=world.spec, population=4, steps=5),
     ]
     assert [str(v) for v in verify_log(world.spec, world.store.segments(), story, finished=True)] == []
+
+
+@pytest.mark.parametrize("population", [1, 2])
+def test_member_that_begins_anew_gets_new_weights(population: int) -> None:
+    """A worker that stays with its member must not train a new setting on the old one's weights."""
+    world = World(population=population, steps=6, policy=Attempts(steps=2))
+    world.worker().run()
+    assert world.trained == [6] * population
+    segments = world.store.segments()
+    assert all((s.parent is None) == (s.generation % 2 == 0) == (s.start_step == 0) for s in segments)
+    alike = Bowl().evaluate(Key(0), {"w": np.full(4, 0.9)})
+    for s in segments:
+        weights, (rate,) = alike, s.hyperparameters.values()
+        factor = (1 - rate) ** (2 * s.end_step)
+        assert s.score == pytest.approx(1 - (1 - weights) * factor)

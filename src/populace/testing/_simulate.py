@@ -134,7 +134,6 @@ def simulate(
         decision = decide(population, member, policy, decision_key(seed, member, id.generation))
         if isinstance(decision, Wait | Retire):
             return None
-        assert isinstance(decision, Continue | Exploit), "no checkpoint is damaged here"
         parent = parent_of(decision, newest)
         source = None if parent is None else population.forest[parent]
         return _Draft(id=id, parent=source, decision=decision, snapshot=population.sequence)
