@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import resource
+import shutil
 import signal
 import sys
 import time
@@ -84,18 +85,18 @@ def load_heavy() -> None:
 
 
 def run_tests(root: Path, files: Collection[str], plugin: Chosen, *options: str) -> int:
-    """Runs tests in this process, which must have imported nothing of ours; returns pytest's exit code.
-
-    Their temporary folders are beside the copy: the next process that needs some removes them.
-    """
+    """Runs tests in this process, which must have imported nothing of ours; returns pytest's exit code."""
     sys.path[:] = [str(root / "src"), str(root), *(p for p in sys.path if Path(p or ".").resolve().name != "src")]
     os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2])
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     os.chdir(root)
     # Hypothesis was loaded before pytest could rewrite its own asserts, and need not be rewritten.
     quiet = ("-q", "-p", "no:xdist", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
-    temporary = f"--basetemp={root / 'temporary'}"
-    return int(pytest.main([*quiet, temporary, *options, *files], plugins=[plugin]))
+    temporary = root / f"temporary-{os.getpid()}"
+    try:
+        return int(pytest.main([*quiet, f"--basetemp={temporary}", *options, *files], plugins=[plugin]))
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def in_child(work: Callable[[], object], limit_s: float, log: Path = Path(os.devnull)) -> object | None:
