@@ -9,6 +9,7 @@ import mmap
 import os
 import sqlite3
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,6 +74,34 @@ def test_writes_are_synced_as_they_were_asked_for(acts) -> None:
             with database.write(durable=act == "durable") as connection:
                 assert _setting(connection, "synchronous") == (2 if act == "durable" else 1)
         database.close()
+
+
+def test_write_survives_a_power_cut_unless_told_otherwise(database: Database) -> None:
+    """Whoever adds a write to the store and thinks of nothing must not lose what a worker was told is kept."""
+    for durable in (False, True):
+        with database.write(durable=durable):
+            pass
+        with database.write() as connection:
+            assert _setting(connection, "synchronous") == 2
+
+
+def test_threads_share_a_database(database: Database) -> None:
+    """A heartbeat, a display and a worker are threads of one process, and any of them may be the one that forks."""
+    read: list[object] = []
+
+    def use(command: str) -> None:
+        with database.write() as connection:
+            connection.write(q.COMMAND_RUN, command=command)
+        with database.read() as connection:
+            read.append(connection.one(q.RUN)["command"])
+
+    use("one")
+    for command in ("two", "three"):
+        thread = threading.Thread(target=use, args=(command,))
+        thread.start()
+        thread.join()
+    use("four")
+    assert read == ["one", "two", "three", "four"]
 
 
 def test_readers_cannot_write(database: Database) -> None:
