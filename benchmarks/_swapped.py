@@ -3,8 +3,8 @@
 To import the package and to collect its tests takes longer than the tests of most mutants. Here that happens once, in
 a process that then waits; for each mutant it forks, the fork gives every function of the mistaken file the code
 that the mistake makes of it, and runs the chosen tests. What happens at import cannot be swapped (defaults, fields,
-decorators, tables), and neither can what a test made of the package while it was collected: so a mutant that does
-not fit, and one that survives here, are judged again by the slow way, in a process that imports the mistaken file.
+decorators, tables): such a file is run again in its own module. Others still hold what it was made of before, so that
+this may break what is not mistaken; it counts only where the file as it should be, run again, breaks nothing.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import inspect
 import json
 import os
 import signal
+import sys
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from types import CodeType, FunctionType, TracebackType
 from typing import IO, Any, Self
@@ -28,6 +30,19 @@ from benchmarks._tested import Chosen, become_quiet, in_child, limits_s, run_tes
 
 _LOADED_BY_TESTS = ("torch",)  # when they run; slow to load, and quiet when forked
 _Found = Mapping[tuple[str, int], Sequence[FunctionType]]
+
+
+class How(Enum):
+    """How another text of a file takes effect in a process that has imported it."""
+
+    SWAP = "swap"
+    """Its functions get the code of that text."""
+    RERUN = "rerun"
+    """It is run again in its module."""
+
+
+class AtImport(Exception):
+    """What differs runs when the file is imported."""
 
 
 class Swapper:
@@ -65,22 +80,32 @@ class Swapper:
         os.waitpid(self._process, 0)
         self._answers.close()
 
-    def killer(self, path: str, text: str, durations: Mapping[str, float]) -> str | None:
+    def killer(self, how: How, path: str, text: str, durations: Mapping[str, float]) -> str | None:
         """Returns the first test that fails, dies or takes too long with this text of the file; None for none.
 
         Args:
+            how: How the text takes effect.
             path: The file, relative to the root.
             text: All of its text.
             durations: The tests to run, in order, and the seconds that they take.
+
+        Returns:
+            "" where the file cannot be run.
+
+        Raises:
+            AtImport: `SWAP` does not suffice.
         """
-        print(json.dumps({"path": path, "text": text, "durations": durations}), file=self._questions, flush=True)
+        question = {"how": how.value, "path": path, "text": text, "durations": durations}
+        print(json.dumps(question), file=self._questions, flush=True)
         line = self._answers.readline()
         if not line:
             raise SystemExit(
                 f"benchmarks: no tests were collected:\n{(self._root / 'swapper.log').read_text()[-2000:]}"
             )
-        answer = json.loads(line)
-        return None if answer is None else str(answer)
+        fits, failed = json.loads(line)
+        if not fits:
+            raise AtImport
+        return None if failed is None else str(failed)
 
 
 class _Waiting(Chosen):
@@ -108,13 +133,16 @@ class _Waiting(Chosen):
             self.limits_s, total_s = limits_s(chosen)
             filename = str(self._root / question["path"])
 
-            def work(filename: str = filename, text: str = question["text"], chosen: Any = chosen) -> object:
-                fits = swap(filename, text, functions[filename])
-                return [self._first_failure([items[test] for test in chosen]) if fits else None]
+            self._running.write_text("")
+
+            def work(filename: str = filename, question: Any = question, chosen: Any = chosen) -> object:
+                if not _takes_effect(How(question["how"]), filename, question["text"], functions[filename]):
+                    return [False, None]
+                return [True, self._first_failure([items[test] for test in chosen])]
 
             answer = in_child(work, total_s)  # not a list where the fork died
-            failed = answer[0] if isinstance(answer, list) else self._running.read_text()
-            print(json.dumps(failed), file=self._out, flush=True)
+            answer = answer if isinstance(answer, list) else [True, self._running.read_text()]
+            print(json.dumps(answer), file=self._out, flush=True)
         return True
 
     def _first_failure(self, items: Sequence[pytest.Item]) -> str | None:
@@ -123,6 +151,15 @@ class _Waiting(Chosen):
             if self.failed:
                 return self.failed[0]
         return None
+
+
+def _takes_effect(how: How, filename: str, text: str, found: _Found) -> bool:
+    if how is How.SWAP:
+        return swap(filename, text, found)
+    module = next((m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == filename), None)
+    if module is not None:
+        exec(compile(text, filename, "exec", dont_inherit=True), vars(module))
+    return module is not None
 
 
 def swap(filename: str, text: str, found: _Found) -> bool:
@@ -137,7 +174,7 @@ def swap(filename: str, text: str, found: _Found) -> bool:
     after = compile(text, filename, "exec", dont_inherit=True)
     try:
         pairs = list(_pairs(before, after, at_import=True))
-    except _AtImportError:
+    except AtImport:
         return False
     for old, new in pairs:
         for function in found.get((old.co_qualname, old.co_firstlineno), ()):
@@ -147,15 +184,11 @@ def swap(filename: str, text: str, found: _Found) -> bool:
     return bool(found) or not pairs
 
 
-class _AtImportError(Exception):
-    """What differs runs when the file is imported."""
-
-
 def _pairs(old: CodeType, new: CodeType, *, at_import: bool) -> Iterator[tuple[CodeType, CodeType]]:
     """Yields what differs, functions before those inside them; the body of a module or class must be the same."""
     inner, others = _inner(old), _inner(new)
     if at_import and (_own(old) != _own(new) or len(inner) != len(others)):
-        raise _AtImportError
+        raise AtImport
     if not at_import:
         yield old, new
     if len(inner) == len(others):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import random
 import tomllib
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from benchmarks._covered import Covered
 from benchmarks._mutants import Mistakes, Mutant
-from benchmarks._swapped import Swapper
+from benchmarks._swapped import AtImport, How, Swapper
 from benchmarks._tested import Chosen, in_child, limits_s, run_tests
 
 
@@ -70,29 +71,45 @@ class _Court:
         self._covered = covered
         self._swapper = swapper
         self._killers: dict[str, dict[str, float]] = defaultdict(dict)
-        self._believed: dict[str | frozenset[str], bool] = {}
+        self._believed: dict[Hashable, bool] = {}
 
     def survives(self, mutant: Mutant) -> bool:
         """Whether all tests pass; a mutant that hangs, dies or takes all memory is killed."""
-        known = self._killers[mutant.path]
         tests = {test: self._covered.durations[test] for test in self._covered.reach(mutant.path, mutant.lines)}
-        tests = {test: tests[test] for test in known if test in tests} | tests
-        while killer := self._swapper.killer(mutant.path, mutant.text, tests):
-            if self._believes(killer):
-                known[killer] = tests[killer]
+        try:
+            if self._is_killed(How.SWAP, mutant, tests):
                 return False
-            del tests[killer]
+            if self._covered.at_import[mutant.path].isdisjoint(mutant.lines):
+                return True
+        except AtImport:
+            with suppress(AtImport):  # the tests do not import the file before they run
+                if self._is_killed(How.RERUN, mutant, tests):
+                    return False
         return self._survives_import(mutant, list(tests))
 
-    def _believes(self, test: str) -> bool:
-        """Whether a test passes without a mistake."""
-        if test not in self._believed:
-            path = next(iter(self._covered.tests))
-            alone = {test: self._covered.durations[test]}
-            self._believed[test] = self._swapper.killer(path, (self._root / path).read_text(), alone) is None
-            if not self._believed[test]:
-                print(f"not believed: {test} fails without a mistake", flush=True)
-        return self._believed[test]
+    def _is_killed(self, how: How, mutant: Mutant, tests: Mapping[str, float]) -> bool:
+        known = self._killers[mutant.path]
+        left = {test: tests[test] for test in known if test in tests} | dict(tests)
+        while (killer := self._swapper.killer(how, mutant.path, mutant.text, left)) is not None:
+            if not killer and how is How.SWAP:
+                raise AtImport
+            if self._believes(how, mutant.path, killer):
+                known.update({killer: left[killer]} if killer else {})
+                return True
+            if not killer:
+                return False
+            del left[killer]
+        return False
+
+    def _believes(self, how: How, path: str, test: str) -> bool:
+        """Whether a test passes without a mistake; "" for none, where the file is only run."""
+        asked = (how, path, test) if how is How.RERUN else test
+        if asked not in self._believed:
+            alone = {test: self._covered.durations[test]} if test else {}
+            self._believed[asked] = self._swapper.killer(how, path, (self._root / path).read_text(), alone) is None
+            if not self._believed[asked]:
+                print(f"not believed: {test} fails where nothing is wrong with {path}", flush=True)
+        return self._believed[asked]
 
     def _survives_import(self, mutant: Mutant, tests: Sequence[str]) -> bool:
         original = (self._root / mutant.path).read_text()
