@@ -514,3 +514,16 @@ def test_view_of_then_holds_what_had_ended_then(sequence: int) -> None:
     assert sorted(then) == sorted(ended)
     assert len(then) == len(ended)
     assert all((s.id in then) == (s.id in ended) for s in log.values())
+
+
+def test_other_source_of_hyperparameters_is_told() -> None:
+    """Where weights and hyperparameters come from two segments, the log must name the right second one."""
+    spec = _spec(MFPBT(periods=(1, 2)), population=8)
+    log = _log(spec)
+    migrant = next(s for s in log.values() if "hyperparameters" in s.why)
+    assert _verify(log, spec) == []
+    broken = log | {migrant.id: replace(migrant, why={**migrant.why, "hyperparameters": "m99/9"})}
+    assert _verify(broken, spec) == [
+        f"decision: segment {migrant.id}: says that its hyperparameters are those of m99/9, but they are of "
+        f"{migrant.why['hyperparameters']}"
+    ]

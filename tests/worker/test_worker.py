@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
@@ -9,15 +10,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from populace._errors import DamagedCheckpoint, DonorGone, RunFailed, StaleClaim
+from populace._errors import DamagedCheckpoint, DonorGone, RunFailed, StaleClaim, StoreError
 from populace.checkpoints import MemoryCheckpoints
-from populace.core import PBT, Chapter, RunSpec, SegmentId, verify_log
+from populace.core import PBT, Chapter, RandomSearch, RunSpec, SegmentId, verify_log
 from populace.core.baselines import Attempts
 from populace.core.exploit import Truncation
-from populace.space import Key, Space
+from populace.space import Hyperparameters, Key, Space
 from populace.store import Claim, EventKind, Idle, MemoryStore
 from populace.testing import BOWL_SPACE, Between, Bowl, FailingBowl, FakeClock, ToyError
-from populace.testing._store_calls import begin
+from populace.testing._store_calls import begin, claim_of
 from populace.worker import Loop, Member, Trainable
 from populace.worker import _view as view_module
 from populace.worker._loops import loop_of
@@ -45,7 +46,7 @@ class World:
     def worker(self, trainable: Trainable | Loop | None = None, **changes: object) -> Worker:
         fields = {"store": self.store, "checkpoints": self.checkpoints, "loop": loop_of(trainable or Bowl())}
         fields |= {"pause": self.pause, "holding": self.held.append}
-        return Worker(name="w", spec=self.spec, **(fields | changes))
+        return Worker(**({"name": "w", "spec": self.spec} | fields | changes))
 
     @property
     def trained(self) -> list[int]:
@@ -360,3 +361,71 @@ def test_member_that_begins_anew_gets_new_weights(population: int) -> None:
         weights, (rate,) = alike, s.hyperparameters.values()
         factor = (1 - rate) ** (2 * s.end_step)
         assert s.score == pytest.approx(1 - (1 - weights) * factor)
+
+
+def _waiting(steps: int, meanwhile: Callable[[World, Claim], None]) -> tuple[World, list[str]]:
+    """A run in lockstep whose second member waits for the first once, and what was loaded after that."""
+    world = World(population=2, steps=steps, synchronous=True, policy=RandomSearch())
+    other, loaded, pause = claim_of(world.store, "other"), [], world.pause
+    assert other.member == 0
+
+    def wait(seconds: float) -> None:
+        pause(seconds)
+        if len(world.pauses) == 1:
+            meanwhile(world, other)
+
+    world.worker(pause=wait, checkpoints=Between(world.checkpoints, get=loaded.append)).run()
+    assert world.trained == [steps, steps]
+    return world, loaded
+
+
+def test_member_that_waited_for_the_others_goes_on_with_the_weights_in_memory() -> None:
+    """In lockstep everybody waits once per generation; to load what is there already would cost the most of it."""
+
+    def finish(world: World, other: Claim) -> None:
+        world.store.release(other)
+        world.worker(name="v", stopping=lambda: world.trained[0] >= 1).run()
+        assert world.trained == [1, 1]
+
+    world, loaded = _waiting(2, finish)
+    own = {s.checkpoint for s in world.store.segments() if s.member == 1}
+    assert not own & set(loaded)
+
+
+def test_member_that_others_have_trained_meanwhile_is_loaded() -> None:
+    """The worker slept for an hour while it waited: its memory holds what its member was long ago."""
+
+    def overtake(world: World, other: Claim) -> None:
+        world.store.release(other)
+        world.worker(name="v", stopping=lambda: min(world.trained) >= 2).run()
+        assert world.trained == [2, 2]
+
+    world, loaded = _waiting(3, overtake)
+    assert world.store.segment(SegmentId(1, 1)).checkpoint in loaded
+    alone = World(population=2, steps=3, synchronous=True, policy=RandomSearch())
+    alone.worker().run()
+    assert {s.id: s.score for s in world.store.segments()} == {s.id: s.score for s in alone.store.segments()}
+
+
+def test_log_that_cannot_be_read_amid_a_decision_is_no_fault_of_the_policy() -> None:
+    """A snapshot reads segments when the policy looks at them: what ends the run is the disk, in the disk's words."""
+    world = World(policy=PBT.paper(), population=5)
+
+    def break_down(*_: object) -> None:
+        raise StoreError("the disk is gone")
+
+    with pytest.raises(StoreError, match=r"^the disk is gone$"):
+        world.worker(store=Between(world.store, segment=break_down)).run()
+
+
+def test_policy_that_raises_ends_the_run_with_its_member_and_traceback() -> None:
+    """A user's function is pure: what it raises now it would raise at every try, through the night."""
+
+    def explore(hyperparameters: Hyperparameters, space: Space, key: Key) -> Hyperparameters:
+        raise ToyError("no such value")
+
+    world = World(policy=PBT(exploit=Truncation(0.5), explore=explore))
+    with pytest.raises(
+        RunFailed, match=r"(?s)^the policy could not decide on member \d, generation \d:.*in explore.*ToyError: no such"
+    ):
+        world.worker().run()
