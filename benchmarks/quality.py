@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> int:
 
 def _copy(root: Path) -> Path:
     root.chmod(0o755)  # some tests look at runs as another user
-    for name in ("src", "tests", "benchmarks"):
+    for name in ("src", "tests", "benchmarks", "examples"):
         shutil.copytree(_ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     shutil.copy(_ROOT / "pyproject.toml", root)
     # By content and not by time: two mutants of one second and size must not pass for each other.

@@ -6,6 +6,7 @@ import math
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ import populace
 from populace._errors import MissingExtra, UsageError
 from populace.core import (
     Continue,
+    Diverged,
     Exploit,
     Failed,
     Finite,
@@ -383,3 +385,18 @@ def test_missing_optuna_is_named_with_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MissingExtra, match=r'this baseline needs Optuna: pip install "populace\[optuna\]"'):
         import_optuna()
+
+
+@pytest.mark.slow
+def test_settings_that_broke_teach_the_sampler_to_stay_away():
+    """A rate at which training diverges tells as much as a bad score: it must not be tried again and again."""
+
+    def tried(score, rate):
+        one = attempt(round(rate * 1000), [score, score], hyperparameters={"lr": rate})
+        bad = replace(one.segments[-1], outcome=Diverged(reason="nan"))
+        return one if rate < 0.02 else replace(one, segments=(*one.segments[:-1], bad))
+
+    space = Space({"lr": Uniform(0.0, 0.1)})
+    past = [tried(1.0 + 10 * rate, rate) for rate in np.linspace(0.005, 0.095, 10)]
+    drawn = [suggest("tpe", nobody(space), past, whole=2, key=Key(seed))["lr"] for seed in range(10)]
+    assert float(np.median(drawn)) < 0.03

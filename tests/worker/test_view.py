@@ -152,9 +152,10 @@ def test_old_segments_are_forgotten_when_there_are_too_many(monkeypatch: pytest.
     assert most == 4 * 2 * (1 + window) + spare
 
 
-def test_fallback_is_loaded_where_it_was_dropped_from_the_view() -> None:
+@pytest.mark.parametrize("policy", [PBT.paper(), PBT(exploit=Truncation(0.5), compare="equal progress")])
+def test_fallback_is_loaded_where_it_was_dropped_from_the_view(policy: PBT) -> None:
     """A member whose checkpoint is damaged goes back to an ancestor that a late worker has never seen."""
-    spec, log = _log(PBT.paper(), 1, False, size=2)
+    spec, log = _log(policy, 1, False, size=2)
     log.now = max(s.ended for s in log.whole.values())
     newest = replace(log.whole[SegmentId(0, 7)], fallback=SegmentId(0, 2))
     view = View(log, spec)

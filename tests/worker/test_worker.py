@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 
@@ -11,10 +10,11 @@ import numpy as np
 import pytest
 
 from populace._errors import DamagedCheckpoint, DonorGone, RunFailed, StaleClaim, StoreError
-from populace.checkpoints import MemoryCheckpoints
+from populace.checkpoints import MemoryCheckpoints, pack
 from populace.core import PBT, Chapter, RandomSearch, RunSpec, SegmentId, verify_log
 from populace.core.baselines import Attempts
 from populace.core.exploit import Truncation
+from populace.core.explore import Pairwise
 from populace.space import Hyperparameters, Key, Space
 from populace.store import Claim, EventKind, Idle, MemoryStore
 from populace.testing import BOWL_SPACE, Between, Bowl, FailingBowl, FakeClock, ToyError
@@ -235,10 +235,11 @@ class Fading(Trainable):
         return -float(state["steps"])
 
 
-def test_worker_that_was_overtaken_does_not_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("policy", [PBT(exploit=Truncation(0.5)), PBT(explore=Pairwise())])
+def test_worker_that_was_overtaken_does_not_decide(policy: PBT, monkeypatch: pytest.MonkeyPatch) -> None:
     """A laptop sleeps between claim and decision; meanwhile another took its member and found a damaged checkpoint."""
     monkeypatch.setattr(view_module, "_SPARE", -(10**9))  # it remembers nothing that it could fall back to
-    world, looks = World(population=1), []
+    world, looks = World(population=1, policy=policy), []
 
     def overtake(*_: object) -> None:
         looks.append(len(looks))
@@ -250,8 +251,11 @@ def test_worker_that_was_overtaken_does_not_decide(monkeypatch: pytest.MonkeyPat
             fell = world.store.fall_back(theirs, "changed")
             assert fell.segment.fallback == SegmentId(0, 0)
 
-    world.worker(Fading(), store=Between(world.store, snapshot=overtake)).run()
+    world.worker(Fading(), store=Between(world.store, snapshot=overtake, standings=overtake)).run()
+    assert len(looks) > 2
     assert world.trained == [4]
+    begun = [s for s in world.store.segments() if s.worker == "w"]
+    assert all(s.snapshot >= (world.store.segment(SegmentId(0, s.generation - 1)).ended) for s in begun if s.generation)
 
 
 def _lost(world: World, lost: SegmentId) -> Between:
@@ -294,17 +298,25 @@ def test_loop_that_catches_the_damage_publishes_nothing_of_it() -> None:
     """The user's code has caught every error, and trains on from the weights that it happens to have."""
     world = _interrupted(Fading(), 1)
 
+    written = bytearray(b"".join(pack({"state": {"flag": np.array([True])}}, label={})))
+    written[-1] = 2  # nobody has ever written such a boolean, and it is found where the state is loaded
+    caught = []
+
     def loop(member: Member) -> None:
         state = {"steps": 100}
-        with suppress(DamagedCheckpoint):
+        try:
             member.track(state=state)
+        except DamagedCheckpoint:
+            caught.append(member.id)
         for _ in member:
             state["steps"] += 1
             member.report(-float(state["steps"]))
 
-    world.worker(loop, checkpoints=_lost(world, SegmentId(0, 0))).run()
+    world.worker(loop, checkpoints=_Other(world.checkpoints, world.checkpoints.put([bytes(written)]))).run()
+    assert caught == [0]
     assert world.store.segment(SegmentId(0, 1)).parent_damaged
     assert world.store.segment(SegmentId(0, 2)).parent is None
+    assert [s.score for s in world.store.segments() if s.parent is None][1:] == [-101.0]
 
 
 def test_checkpoint_that_cannot_be_read_is_damaged_whatever_the_disk_says() -> None:
