@@ -32,16 +32,23 @@ class Verdict:
 
 
 def draw(root: Path, paths: Sequence[str], sample: int, seed: int) -> tuple[int, Iterator[Mutant]]:
-    """Returns how many mutants there are, and draws some in proportion to the files, at least one of each."""
+    """Returns how many mutants there are, and draws some in proportion to the files, at least one of each.
+
+    They come in any order, so that those judged by some time are a sample as well.
+    """
     every = {path: Mistakes(root, path) for path in paths}
     total = sum(map(len, every.values()))
+    generator = random.Random(seed)
+    orders = {path: generator.sample(range(len(mistakes)), len(mistakes)) for path, mistakes in every.items()}
+    turns = [
+        path for path, mistakes in every.items() for _ in range(max(1, round(min(1.0, sample / total) * len(mistakes))))
+    ]
+    generator.shuffle(turns)
 
     def drawn() -> Iterator[Mutant]:
-        generator = random.Random(seed)
-        for mistakes in every.values():
-            share = min(1.0, sample / total) * len(mistakes)
-            order = generator.sample(range(len(mistakes)), len(mistakes))
-            yield from islice(filter(None, map(mistakes.mutant, order)), max(1, round(share)))
+        made = {path: filter(None, map(every[path].mutant, order)) for path, order in orders.items()}
+        for path in turns:
+            yield from islice(made[path], 1)
 
     return total, drawn()
 
