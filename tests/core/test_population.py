@@ -212,3 +212,25 @@ def test_newest_segments_are_read_once_and_only_when_they_are_looked_at() -> Non
     assert list(latest) == [newest[SegmentId(0, 0)], None, known]
     assert latest[:2] == (newest[SegmentId(0, 0)], None)
     assert asked == [SegmentId(0, 0)]
+
+
+def test_segment_that_has_just_begun_has_nothing_yet() -> None:
+    """What is shown of a member that trains must not look like what it has reached."""
+    segment = Segment(
+        member=0,
+        generation=0,
+        parent=None,
+        donor=None,
+        start_step=0,
+        end_step=2,
+        member_start=0,
+        hyperparameters={"x": 0.5},
+        why={},
+        snapshot=0,
+        begun=1,
+    )
+    assert (segment.ended, segment.outcome, segment.evaluations, segment.metrics) == (None, None, (), {})
+    assert (segment.status, segment.score, segment.can_donate) == (Status.RUNNING, None, False)
+    assert (segment.checkpoint, segment.checkpoint_bytes, segment.checkpoint_kept) == (None, 0, False)
+    assert (segment.damaged, segment.parent_damaged, segment.fallback) == (None, False, None)
+    assert (segment.worker, segment.epoch, segment.begun_at, segment.ended_at) == ("", 0, 0.0, None)
