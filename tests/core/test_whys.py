@@ -30,7 +30,7 @@ from populace.core import (
     decision_key,
     start,
 )
-from populace.core.exploit import BinaryTournament, ExploitStrategy, Keep, NoExploit, Take, Truncation
+from populace.core.exploit import BinaryTournament, ExploitStrategy, Keep, NoExploit, Speeds, Take, Truncation
 from populace.core.explore import NoExplore, Perturb
 from populace.space import Key, LogUniform, Space, Uniform
 from populace.testing import population_of
@@ -226,6 +226,12 @@ def test_strategies_that_look_at_the_newest_score_alone_need_no_history(exploit:
     """A worker loads what a policy looks at: too much costs time at every ready point."""
     assert exploit.looks(8) == PBT(exploit=exploit).looks(8) == Looks()
     assert PBT(exploit=exploit, compare="equal progress").looks(8) == Looks(history=True)
+
+
+@pytest.mark.parametrize(("window", "memory"), [(1, 8), (8, 8), (9, 9)])
+def test_policy_that_averages_looks_back_as_far_as_it_needs(window: int, memory: int) -> None:
+    """What it averages, and as much as it takes to see how noisy the scores are."""
+    assert Speeds(window=window).looks(8) == Looks(memory=memory)
 
 
 def test_tournament_replaces_by_anyone_that_can_donate_but_itself() -> None:
