@@ -159,3 +159,11 @@ def test_slow_groups_copy_seldom_in_a_run(synchronous: bool) -> None:
     slow = [id for id, d in run.decisions.items() if isinstance(d, Exploit) and id.member >= 4]
     assert slow
     assert all(id.generation % 4 == 0 for id in slow)
+
+
+@pytest.mark.parametrize(
+    ("tail", "size", "num"), [(0.25, 8, 2), (0.25, 7, 1), (0.29, 100, 29), (0.5, 5, 2), (0.1, 4, 1), (0.5, 1, 0)]
+)
+def test_parts_of_a_group_are_the_share_that_was_asked_for(tail: float, size: int, num: int) -> None:
+    """0.29 times 100 is a little less than 29 to a computer; one member fewer would be copied than the paper says."""
+    assert MultiFrequency(tail=tail).num_selected(size) == num

@@ -96,6 +96,7 @@ def test_box_is_read_from_the_log() -> None:
     """Nothing is remembered between decisions, so that each can be derived again from the log alone."""
     region = TrustRegion()
     assert region.box(_with_rounds([])) == region.first
+    assert region.box(population_of([None, None], space=SPACE)) == region.first
     assert region.box(_with_rounds([True] * 3)).length == pytest.approx(0.6)
     assert region.box(_with_rounds([False] * 10)).length == pytest.approx(0.4 / 1.5)
     assert region.box(_with_rounds([False] * 10 + [True] * 3)).length == pytest.approx(0.4)

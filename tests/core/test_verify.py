@@ -27,7 +27,7 @@ from populace.core import (
     last_good,
     verify_log,
 )
-from populace.core._verify import _Then
+from populace.core._verify import _joined, _Then
 from populace.core.exploit import BinaryTournament, Truncation
 from populace.core.explore import Resample
 from populace.space import Hyperparameters, Key, Space, Uniform
@@ -527,3 +527,21 @@ def test_other_source_of_hyperparameters_is_told() -> None:
         f"decision: segment {migrant.id}: says that its hyperparameters are those of m99/9, but they are of "
         f"{migrant.why['hyperparameters']}"
     ]
+
+
+def test_member_joins_a_run_that_goes_on_only_where_it_had_come_to_its_end() -> None:
+    """In lockstep it then sees the others where they wait; who was still on its way sees them as ever."""
+    first = replace(FIRST, start_step=0, begun=1, ended=4)
+    done, short = replace(first, member=0, end_step=3), replace(first, member=1, end_step=2)
+    before, longer = _spec(population=2, steps=3), _spec(population=3, steps=5)
+    story = [Chapter(after=0, spec=before, population=2, steps=3), Chapter(after=9, spec=longer, population=3, steps=5)]
+    later = replace(done, generation=1, begun=11, ended=12, member_start=3, end_step=5)
+
+    def joined(member: int, begun: int) -> int:
+        return _joined(replace(first, member=member, begun=begun), [done, short, later], story)
+
+    assert [joined(member, 10) for member in range(3)] == [9, 0, 9]
+    assert [joined(member, 9) for member in range(3)] == [0, 0, 0]
+    back = [*story, Chapter(after=20, spec=longer, population=3, steps=6)]
+    assert _joined(replace(first, member=0, begun=21), [done, short, later], back) == 20
+    assert _joined(replace(first, member=1, begun=21), [done, short, later], back) == 0
