@@ -85,6 +85,18 @@ def test_view_decides_as_the_whole_log_does(policy, problem, seed, synchronous, 
                 _check(spec, log, view, segment)
 
 
+@pytest.mark.parametrize("synchronous", [False, True])
+def test_worker_that_joins_late_knows_what_was_the_best(synchronous: bool) -> None:
+    """The best segment may be long behind every member; who has not seen it would copy somebody else."""
+    policy, went_back = PBT(exploit=Backtrack(Truncation(0.5))), 0
+    for seed in range(3):
+        spec, log = _log(policy, seed, synchronous, problem=WAVE)
+        for segment in [s for s in log.whole.values() if s.generation]:
+            _check(spec, log, View(log, spec), segment)
+            went_back += segment.donor is not None and segment.donor.generation < segment.generation - 1
+    assert went_back > 3
+
+
 def test_members_beyond_the_population_are_not_seen() -> None:
     """A run resumed with fewer members holds more in its log."""
     spec, log = _log(PBT.paper(), 3, False)
