@@ -255,6 +255,13 @@ def test_reader_waits_in_line_for_who_stopped_amid_a_commit(database: Database, 
     os.close(lock)
 
 
+def test_error_without_a_number_is_told_as_it_is(database: Database) -> None:
+    """Python's own mistakes have none: they must not end as a mistake in ours."""
+    _hold_up(database, sqlite3.OperationalError("something else"))
+    with pytest.raises(StoreError, match=r"something else"), database.read():
+        pass
+
+
 def test_reader_who_may_not_wait_in_line_looks_again_for_a_minute(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
