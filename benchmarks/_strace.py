@@ -35,7 +35,7 @@ FAULTS = {
 _MARKS = "access,faccessat,faccessat2"
 _LINE = re.compile(r"\d+ +(\w+)\((.*)")
 _ANYBODY = (0x59616D61, ctypes.c_ulong(-1))  # PR_SET_PTRACER: who is no ancestor may trace too
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300.0  # an unlock that is refused is waited for twice, a minute each time, before the run says so
 
 
 class CannotTrace(Exception):

@@ -12,8 +12,9 @@ from typing import Any, final
 import numpy as np
 
 from benchmarks.suite._task import Task
+from populace.core import Shrink
 from populace.space import Hyperparameters, Key
-from populace.worker import Driven
+from populace.worker import Driven, Shrinkable
 
 
 @final
@@ -41,6 +42,10 @@ class Bank(ABC):
     @abstractmethod
     def begin(self, slot: int, key: Key, hyperparameters: Hyperparameters) -> None:
         """Puts a first state into a slot."""
+
+    @abstractmethod
+    def shrink(self, old: int, fresh: int, how: Shrink) -> None:
+        """Mixes an old state into a fresh one, in the fresh one's slot."""
 
     @abstractmethod
     def train(self, turns: Sequence[Turn]) -> list[float]:
@@ -74,6 +79,11 @@ class PlainBank(Bank):
 
     def begin(self, slot: int, key: Key, hyperparameters: Hyperparameters) -> None:
         self._states[slot] = self._task.trainable.init(key, hyperparameters)
+
+    def shrink(self, old: int, fresh: int, how: Shrink) -> None:
+        task, states = self._task.trainable, self._states
+        assert isinstance(task, Shrinkable), "the policy is for tasks whose weights can be shrunk"
+        states[fresh] = task.shrink(states[old], states[fresh], how.keep, how.renew)
 
     def train(self, turns: Sequence[Turn]) -> list[float]:
         trained = [self._trained(turn) for turn in turns]
@@ -110,6 +120,13 @@ class JaxBank(Bank):
         if self._slots is None:
             self._slots = jax.tree.map(lambda x: jnp.zeros((self._num_slots, *jnp.shape(x)), x.dtype), state)
         self._slots = self._programs.put(self._slots, state, np.int32(slot))
+
+    def shrink(self, old: int, fresh: int, how: Shrink) -> None:
+        import jax
+
+        kept, new = (jax.tree.map(lambda x, slot=slot: x[slot], self._slots) for slot in (old, fresh))
+        mixed = self._programs.of_task.shrunk(kept, new, how)
+        self._slots = self._programs.put(self._slots, mixed, np.int32(fresh))
 
     def train(self, turns: Sequence[Turn]) -> list[float]:
         from populace.jax import Shape

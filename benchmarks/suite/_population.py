@@ -29,6 +29,7 @@ from populace.core import (
     outcome_of,
     parent_of,
     start,
+    told,
 )
 from populace.space import Key, Space
 
@@ -170,12 +171,12 @@ class Run:
         for member, decision in decisions.items():
             self._begin(member, decision)
 
-    def _decided(self, member: int) -> Continue | Exploit:
+    def _decided(self, member: int) -> Start | Continue | Exploit:
         newest = self.population.latest[member]
         assert newest is not None, "it has just ended"
         key = decision_key(self.seed, member, newest.generation + 1)
         decision = decide(self.population, member, self._policy, key)
-        assert isinstance(decision, Continue | Exploit), "nobody fails here"
+        assert isinstance(decision, Start | Continue | Exploit), "nobody fails here"
         return decision
 
     def _begin(self, member: int, decision: Start | Continue | Exploit) -> None:
@@ -186,11 +187,8 @@ class Run:
             key = Key(self.seed).fold(member, 0, "init")
             self._bank.begin(source, key, self.population.space.active(decision.hyperparameters))
         else:
-            id = parent_of(decision, newest)
-            assert id is not None, "nobody begins anew here"
-            parent = self.population.latest[id.member]
-            assert parent is not None, "a parent has ended"
-            source = self._slots.hold(self._newest_slot[id.member])
+            parent = self._parent(decision, newest)
+            source = self._source(decision, newest, parent)
             generation, done, now = newest.generation + 1, newest.member_end, newest.ended_at or 0.0
         num_steps = min(self._interval, self._task.num_steps - done)
         self._running[member] = _Draft(
@@ -204,6 +202,24 @@ class Run:
             num_steps=num_steps,
             ends_at=now + num_steps * self._pace_of(member, generation),
         )
+
+    def _parent(self, decision: Start | Continue | Exploit, newest: Segment) -> Segment | None:
+        id = parent_of(decision, newest)
+        parent = None if id is None else self.population.latest[id.member]
+        assert parent is None or parent.id == id, "a member's newest weights are gone on with"
+        return parent
+
+    def _source(self, decision: Start | Continue | Exploit, newest: Segment, parent: Segment | None) -> int:
+        """Returns the slot from which a member that has trained before goes on."""
+        shrink = decision.shrink if isinstance(decision, Continue) else None
+        if parent is not None and shrink is None:
+            return self._slots.hold(self._newest_slot[parent.member])
+        fresh = self._slots.take()
+        key = Key(self.seed).fold(newest.member, newest.generation + 1, "init")
+        self._bank.begin(fresh, key, self.population.space.active(decision.hyperparameters))
+        if shrink is not None:
+            self._bank.shrink(self._newest_slot[newest.member], fresh, shrink)
+        return fresh
 
     def _pace_of(self, member: int, generation: int) -> float:
         """Returns the time that a step takes."""
@@ -257,7 +273,7 @@ def _segment(draft: _Draft, sequence: int) -> Segment:
         end_step=end_step,
         member_start=draft.member_start,
         hyperparameters=draft.decision.hyperparameters,
-        why=draft.decision.why,
+        why=told(draft.decision),
         snapshot=0,
         begun=sequence,
         ended=sequence,

@@ -21,12 +21,13 @@ import numpy as np
 from benchmarks.suite._task import Task
 from populace.jax import Trainable
 from populace.space import Complement, LogUniform
+from populace.worker import Shrinkable
 
 _FEATURES, _HIDDEN, _BATCH = 8, 32, 8
 
 
 @final
-class Teacher(Trainable):
+class Teacher(Trainable, Shrinkable):
     """One step is an update."""
 
     def __init__(self, *, num_hidden: int = 8, noise: float = 1.0, scale: float = 1.5) -> None:
@@ -62,6 +63,10 @@ class Teacher(Trainable):
         slope = jax.grad(loss)(state["weights"])
         velocity = jax.tree.map(lambda v, g: hp["momentum"] * v - hp["learning_rate"] * g, state["velocity"], slope)
         return {"weights": jax.tree.map(jnp.add, state["weights"], velocity), "velocity": velocity}
+
+    def shrink(self, state: Any, fresh: Any, keep: Any, renew: Any) -> Any:
+        mixed = jax.tree.map(lambda old, new: keep * old + renew * new, state["weights"], fresh["weights"])
+        return {"weights": mixed, "velocity": fresh["velocity"]}
 
     def evaluate(self, key: Any, state: Any) -> Any:
         return self._score(state, self.seen_BF)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         advise,
         compare,
     )
-    from populace.core import MFPBT, PBT, Guard, Oversampled, RandomSearch, Schedule
+    from populace.core import MFPBT, PBT, FirePBT, Guard, Oversampled, RandomSearch, Restart, Schedule
     from populace.core.exploit import (
         Backtrack,
         BinaryTournament,
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         Uniform,
     )
     from populace.vectorised import Vectorised
-    from populace.worker import Member, Trainable
+    from populace.worker import Member, Shrinkable, Trainable
 
 __version__ = "0.1.0.dev0"
 
@@ -59,8 +59,8 @@ _HOMES = {
         *("Fixed", "WinningSchedule", "FinalHyperparameters"),
     ),
     "run": ("tune", "resume", "replay", "Result", "Callback"),
-    "worker": ("Trainable", "Member"),
-    "core": ("PBT", "MFPBT", "Oversampled", "RandomSearch", "Guard", "Schedule"),
+    "worker": ("Trainable", "Shrinkable", "Member"),
+    "core": ("PBT", "MFPBT", "Oversampled", "Restart", "FirePBT", "RandomSearch", "Guard", "Schedule"),
     "core.exploit": (
         *("Truncation", "TTest", "BinaryTournament", "NoExploit"),
         *("Backtrack", "MultiFrequency", "Speeds"),
@@ -91,6 +91,7 @@ __all__ = [
     "Complement",
     "Constant",
     "FinalHyperparameters",
+    "FirePBT",
     "Fixed",
     "Guard",
     "Inline",
@@ -111,9 +112,11 @@ __all__ = [
     "Processes",
     "RandomSearch",
     "Resample",
+    "Restart",
     "Result",
     "Schedule",
     "SequentialSearch",
+    "Shrinkable",
     "Space",
     "Speeds",
     "Strides",

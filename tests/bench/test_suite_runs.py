@@ -16,12 +16,24 @@ from benchmarks.suite._quadratic import Quadratic
 from benchmarks.suite._results import Results
 from benchmarks.suite._task import Task
 
-from populace import Inline, LogUniform, Vectorised, tune
+from populace import FirePBT, Inline, LogUniform, Restart, Vectorised, tune
 from populace.demos import QUADRATIC_SPACE, NoisyQuadratic
+from populace.testing import JaxBowl
 from populace.worker import Trainable
 
 EIGHT = Quadratic(num_dims=8)
 SMALL = dataclasses.replace(task_named("nqm"), trainable=EIGHT, steps_per_tick=1, test=EIGHT.test)
+
+
+BOWL = Task(
+    name="bowl",
+    trainable=JaxBowl(),
+    space={"lr": LogUniform(1e-3, 1e-1)},
+    steps_per_tick=1,
+    test=lambda key, state: JaxBowl().evaluate(key, state)["score"],
+    metric="score",
+    source="populace.testing",
+)
 
 
 class Loss(Trainable):
@@ -58,6 +70,7 @@ def _engine(task, policy, directory, **settings):
         steps=task.num_steps,
         policy=policy,
         seed=3,
+        metric=task.metric,
         mode="max",
         synchronous=True,
         directory=directory,
@@ -67,13 +80,20 @@ def _engine(task, policy, directory, **settings):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", ["plain", "default"])
-@pytest.mark.parametrize("task", [SMALL, PLAIN], ids=["jax", "plain"])
+@pytest.mark.parametrize(
+    ("task", "policy"),
+    [
+        *((task, name) for task in (SMALL, PLAIN) for name in ("plain", "default")),
+        *((task, Restart(anew=1.0, patience=1, window=2)) for task in (SMALL, PLAIN)),
+        (BOWL, Restart(patience=1, window=2)),
+        (SMALL, FirePBT(evaluations=7)),
+    ],
+)
 def test_short_way_takes_exactly_the_decisions_of_a_real_run(task, policy, tmp_path, monkeypatch):
     """A table made by another algorithm than the one that users get would say nothing about theirs."""
     monkeypatch.setenv("POPULACE_PROGRESS", "off")
-    chosen, interval = policy_named(policy), 13
-    executor = Vectorised(devices=1) if task is SMALL else Inline()
+    chosen, interval = policy_named(policy) if isinstance(policy, str) else policy, 9
+    executor = Inline() if task is PLAIN else Vectorised(devices=1)
     real = _engine(task, chosen, tmp_path, interval=interval, executor=executor)
     (short,) = run_population(task, chosen, seeds=[3], population=6, interval=interval)
     mine = {segment.id: segment for segment in short.segments}

@@ -80,6 +80,7 @@ class TieLags(Policy):
     every: int = 1
 
     starts = ()
+    shrinks = False
 
     def looks(self, size: int) -> Looks:
         return Looks()

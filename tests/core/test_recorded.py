@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from populace.core import MFPBT, PBT, Mode, Oversampled, Policy, RandomSearch, decide, decision_key
+from populace.core import MFPBT, PBT, FirePBT, Mode, Oversampled, Policy, RandomSearch, Restart, decide, decision_key
 from populace.core.exploit import Backtrack, BinaryTournament, Truncation, TTest
 from populace.core.explore import PB2, Mixture, NoExplore, Pairwise, Resample, TrustRegion
 from populace.space import Choice, LogUniform, Space, Uniform
@@ -18,7 +18,10 @@ from populace.testing import Problem, Simulation, population_of, simulate
 SPACE = Space.of({"lr": LogUniform(1e-5, 1e-1), "x": Uniform(0, 1), "layers": (1, 4), "kind": Choice(["a", "b"])})
 # A coarse score, so that ties are decided too, and one that is NaN at times.
 COARSE = Problem(
-    state=0.0, train=lambda state, h, n: state + n * h["x"], evaluate=lambda state: math.floor(state * 2) / 2
+    state=0.0,
+    train=lambda state, h, n: state + n * h["x"],
+    evaluate=lambda state: math.floor(state * 2) / 2,
+    shrink=lambda state, first, how: how.keep * state + how.renew * first,
 )
 SOMETIMES_NAN = replace(COARSE, evaluate=lambda state: math.nan if state * 10 % 1 < 0.2 else state)
 
@@ -37,6 +40,8 @@ POLICIES = {
     "pb2": PBT(exploit=Truncation(0.3), explore=PB2()),
     "backtrack": PBT(exploit=Backtrack(Truncation(0.3))),
     "oversampled": Oversampled(keep=5, policy=PBT(exploit=Truncation(0.3))),
+    "restart": Restart(policy=PBT(exploit=Truncation(0.3)), growth=1, patience=1, window=2),
+    "fire": FirePBT(evaluations=7, tail=0.5),
     "default": PBT(),
     "MF-PBT": MFPBT(periods=(1, 2)),
 }
@@ -55,6 +60,8 @@ RECORDED = {
     "pb2": ["8f186ad37b9a", "3b0525a2b90c"],
     "backtrack": ["25e58ac31481", "3685aefc82d5"],
     "oversampled": ["2f5dd2faa632", "2af9f045b22b"],
+    "restart": ["489a60794e0c", "69fcf432a5cd"],
+    "fire": ["5b19b8cf1a73", "f4c803ed7a96"],
     "default": ["5739c515ff70", "7c4616dd246a"],
     "MF-PBT": ["d55377d827c0", "3dedf9a9bf87"],
     "t-test": "38204b01404a",

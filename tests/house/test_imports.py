@@ -23,10 +23,10 @@ EXCEPTIONS = {
 EXPLICIT_RANDOMNESS = {"Generator", "SeedSequence", "PCG64", "BitGenerator", "default_rng"}
 HEAVY = ["sqlalchemy", "scipy", "matplotlib", "torch", "jax", "ray", "rich", "typer", "pydantic", "sklearn", "optuna"]
 ROOT_NAMES = {
-    *("tune", "resume", "replay", "Trainable", "Member", "Result", "Schedule"),
+    *("tune", "resume", "replay", "Trainable", "Shrinkable", "Member", "Result", "Schedule"),
     *("advise", "Advice", "compare", "Comparison", "SequentialSearch", "SuccessiveHalving"),
     *("Fixed", "WinningSchedule", "FinalHyperparameters"),
-    *("PBT", "MFPBT", "Oversampled", "RandomSearch", "Guard"),
+    *("PBT", "MFPBT", "Oversampled", "Restart", "FirePBT", "RandomSearch", "Guard"),
     *("Truncation", "TTest", "BinaryTournament", "NoExploit", "Backtrack", "MultiFrequency", "Speeds"),
     *("Perturb", "Resample", "Mixture", "NoExplore", "Strides", "PB2", "TrustRegion", "Pairwise"),
     *("Uniform", "LogUniform", "IntUniform", "LogIntUniform", "Choice", "Ordinal", "Constant", "Complement"),

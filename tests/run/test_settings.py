@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from populace import PBT, Guard, Inline, Mixture, Processes, RandomSearch, TTest, Vectorised
 from populace._errors import UsageError
-from populace.core import Oversampled, policy_to_json
+from populace.core import FirePBT, Oversampled, Restart, policy_to_json
 from populace.core.exploit import Backtrack, BinaryTournament, NoExploit, Truncation
 from populace.core.explore import PB2, NoExplore, Pairwise, Perturb, Resample, TrustRegion
 from populace.run import arguments_of, read_settings
@@ -22,6 +22,10 @@ LOOKING_BACK = [PB2(rows=9), PB2(region=TrustRegion()), TrustRegion(rounds=9), P
 EXPLORES = st.sampled_from([Perturb((0.5, 2.0)), Resample(0.5), Mixture(), NoExplore(), *LOOKING_BACK])
 GUARDS = st.builds(Guard, spare=st.booleans())
 POLICIES = st.builds(PBT, exploit=EXPLOITS, explore=EXPLORES, burn_in=st.integers(0, 9), guard=GUARDS)
+EVERYWHERE = st.sampled_from([Perturb(), Mixture()])
+POLICIES |= st.builds(
+    Restart, policy=st.builds(PBT, explore=EXPLORES), anew=st.floats(0, 1), explore=EVERYWHERE
+) | st.builds(FirePBT, evaluations=st.integers(7, 40), explore=EVERYWHERE)
 POLICIES |= st.builds(Oversampled, keep=st.integers(1, 9), policy=POLICIES)
 
 
@@ -74,8 +78,8 @@ def test_table_with_a_kind_replaces_that_of_the_file(tmp_path):
         ("population = true", "population must be a whole number, but got True"),
         ('mode = "best"', "mode must be 'max' or 'min', but got 'best'"),
         ("population =", "are not TOML"),
-        ('policy = "PTB"', "policy: `kind` must be PBT or .*Oversampled, but got 'PTB': did you mean 'PBT'"),
-        ('policy = "Truncation"', "policy: `kind` must be PBT or .*Oversampled, but got 'Truncation'"),
+        ('policy = "PTB"', "policy: `kind` must be PBT or .*FirePBT, but got 'PTB': did you mean 'PBT'"),
+        ('policy = "Truncation"', "policy: `kind` must be PBT or .*FirePBT, but got 'Truncation'"),
         ('[policy]\nkind = "PBT"\nburnin = 3', "policy: PBT takes .* but got 'burnin': did you mean 'burn_in'"),
         ('[policy]\nkind = "PBT"\nexploit = {kind = "Truncation", fraction = 2.0}', "policy.exploit: `0 < fraction"),
         ('[policy]\nkind = "PBT"\nexploit = {fraction = 0.2}', "policy.exploit: a table says its `kind`, but got"),

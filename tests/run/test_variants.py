@@ -7,19 +7,21 @@ from populace import (
     PBT,
     Backtrack,
     Choice,
+    FirePBT,
     Inline,
     LogUniform,
     Oversampled,
     Pairwise,
     Perturb,
     Processes,
+    Restart,
     Truncation,
     TrustRegion,
     Vectorised,
 )
 from populace.core import policy_from_json, policy_to_json
 from populace.run import verify
-from populace.testing import NoisyBowl, tune_toy
+from populace.testing import DivergingBowl, FailingBowl, NoisyBowl, tune_toy
 
 pytestmark = pytest.mark.slow
 
@@ -30,6 +32,8 @@ VARIANTS = {
     "backtrack": PBT(exploit=Backtrack(Truncation(0.5)), explore=Perturb((0.1, 10.0))),
     "oversampled": Oversampled(keep=3, policy=PBT(exploit=Truncation(0.5), explore=PB2(rows=24))),
     "region": PBT(exploit=Truncation(0.5), explore=TrustRegion(failures=1, rounds=3)),
+    "restart": Restart(policy=PBT(exploit=Truncation(0.5), explore=PB2(rows=24)), patience=1, window=2, keep=0.9),
+    "fire": FirePBT(evaluations=7, tail=0.5),
     "pairwise": PBT(exploit=Truncation(0.5), explore=Pairwise(rounds=3)),
 }
 every_variant = pytest.mark.parametrize("policy", VARIANTS.values(), ids=VARIANTS)
@@ -47,7 +51,7 @@ def test_log_can_be_derived_again(policy, synchronous, tmp_path):
     assert policy_from_json(policy_to_json(policy)) == policy
 
 
-@every_variant
+@pytest.mark.parametrize("policy", [v for n, v in VARIANTS.items() if n != "restart"])  # which depends on the limit
 def test_resumed_run_decides_as_one_that_was_not(policy, tmp_path):
     """A worker that starts late loads what a decision needs from the log: in lockstep nothing may differ."""
     options = {"population": 6, "metric": "score", "policy": policy, "synchronous": True}
@@ -85,6 +89,36 @@ def test_population_in_one_program_passes_too(policy, synchronous, tmp_path):
     result = tune_toy(JaxBowl(), tmp_path / "one", executor=Vectorised(devices=1), **options)
     assert any(s.donor is not None for s in result.segments)
     assert verify(result.directory) == []
+
+
+REMEMBERING = {
+    "restart": Restart(policy=PBT(exploit=Truncation(0.5)), patience=1, window=2, anew=1.0),
+    "fire": FirePBT(evaluations=7, tail=0.5),
+    "oversampled restart": Oversampled(keep=6, policy=Restart(patience=1, window=2, anew=1.0)),
+}
+every_remembering = pytest.mark.parametrize("policy", REMEMBERING.values(), ids=REMEMBERING)
+
+
+@every_remembering
+@pytest.mark.parametrize("synchronous", [True, False])
+@pytest.mark.parametrize("task", [FailingBowl(0.05), DivergingBowl(0.05)], ids=["fails", "diverges"])
+def test_lost_members_do_not_mislead_who_reads_the_log(task, policy, synchronous, tmp_path):
+    """What decisions say for later ones must hold where a member's segment came to nothing."""
+    result = tune_toy(task, tmp_path, population=8, steps=24, policy=policy, synchronous=synchronous, max_failures=0)
+    assert any(s.score is None for s in result.segments)
+    assert verify(result.directory) == []
+
+
+@every_remembering
+@pytest.mark.parametrize("synchronous", [True, False])
+def test_members_may_join_and_leave(policy, synchronous, tmp_path):
+    """Who comes late has said nothing yet, and who has left is asked about all the same."""
+    options = {"policy": policy, "metric": "score", "synchronous": synchronous}
+    tune_toy(NoisyBowl(), tmp_path, population=8, steps=12, **options)
+    more = tune_toy(NoisyBowl(), tmp_path, population=11, steps=24, **options)
+    assert verify(more.directory) == []
+    fewer = tune_toy(NoisyBowl(), tmp_path, population=7, steps=32, **options)
+    assert verify(fewer.directory) == []
 
 
 @pytest.mark.parametrize("synchronous", [True, False])

@@ -5,6 +5,7 @@ import pytest
 
 from populace._errors import UsageError
 from populace.space import IntUniform, LogUniform
+from populace.worker import Shrinkable
 
 jax = pytest.importorskip("jax")
 jnp = jax.numpy
@@ -63,6 +64,17 @@ def test_impure_step_is_named():
 class Drawing(Task):
     def step(self, key, state, hp):
         return {"w": state["w"] + np.random.default_rng().normal(), "t": state["t"]}
+
+
+class Forgets(Task, Shrinkable):
+    def shrink(self, state, fresh, keep, renew):
+        return {"w": keep * state["w"] + renew * fresh["w"]}
+
+
+def test_shrink_that_changes_the_state_is_named():
+    """It is called at the first restart, hours after the beginning."""
+    with pytest.raises(UsageError, match="`shrink` must return a state of the structure it was given"):
+        check_trainable(Forgets(), SPACE)
 
 
 def test_numbers_from_elsewhere_are_named():

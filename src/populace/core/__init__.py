@@ -2,18 +2,22 @@
 
 from populace.core._codec import policy_from_json, policy_to_json, source_digest
 from populace.core._decision import Continue, Decision, Exploit, Retire, Start, Wait
+from populace.core._fire import FirePBT
 from populace.core._guard import Guard
 from populace.core._lineage import Lineage
 from populace.core._looks import Looks
 from populace.core._oversampled import RULE as OVERSAMPLED
 from populace.core._oversampled import Oversampled
 from populace.core._pbt import MFPBT, PBT, Compare, Copy, RandomSearch
-from populace.core._policy import Policy, decide, decision_key, parent_of, start
+from populace.core._policy import Policy, decide, decision_key, parent_of, start, told
 from populace.core._population import Population, lockstep_id
+from populace.core._restart import RULE as RESTART
+from populace.core._restart import Place, Restart
 from populace.core._retention import base_of, kept, last_good
 from populace.core._schedule import Piece, Schedule
 from populace.core._score import Diverged, Failed, Finite, Mode, Outcome, Status, outcome_of, status_of
 from populace.core._segment import Evaluation, Segment, SegmentId, Why
+from populace.core._shrink import Shrink
 from populace.core._spec import RunSpec
 from populace.core._stands import Latest, Stand
 from populace.core._together import Ahead, Answers, Draws, Level, Together
@@ -24,6 +28,7 @@ __all__ = [
     "MFPBT",
     "OVERSAMPLED",
     "PBT",
+    "RESTART",
     "Ahead",
     "Answers",
     "Chapter",
@@ -37,6 +42,7 @@ __all__ = [
     "Exploit",
     "Failed",
     "Finite",
+    "FirePBT",
     "Guard",
     "Latest",
     "Level",
@@ -46,14 +52,17 @@ __all__ = [
     "Outcome",
     "Oversampled",
     "Piece",
+    "Place",
     "Policy",
     "Population",
     "RandomSearch",
+    "Restart",
     "Retire",
     "RunSpec",
     "Schedule",
     "Segment",
     "SegmentId",
+    "Shrink",
     "Stand",
     "Start",
     "Status",
@@ -77,5 +86,6 @@ __all__ = [
     "source_digest",
     "start",
     "status_of",
+    "told",
     "verify_log",
 ]

@@ -9,10 +9,12 @@ from dataclasses import fields
 from enum import Enum
 
 from populace._errors import StoreError
+from populace.core._fire import FirePBT
 from populace.core._guard import Guard
 from populace.core._oversampled import Oversampled
 from populace.core._pbt import PBT
 from populace.core._policy import Policy
+from populace.core._restart import Restart
 from populace.core.baselines import Attempts, Follow, Rally
 from populace.core.exploit import (
     Backtrack,
@@ -38,7 +40,7 @@ from populace.core.explore import (
 _KINDS: Mapping[str, type[object]] = {
     kind.__name__: kind
     for kind in (
-        *(PBT, Oversampled, Guard),
+        *(PBT, Oversampled, Restart, FirePBT, Guard),
         *(Truncation, TTest, BinaryTournament, NoExploit, MultiFrequency, Speeds, Backtrack),
         *(Perturb, Resample, Mixture, NoExplore, Strides, PB2, TrustRegion, Pairwise),
         *(Attempts, Follow, Rally),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 from populace.core._segment import SegmentId, Why
+from populace.core._shrink import Shrink
 from populace.space import Hyperparameters
 
 
@@ -29,6 +30,8 @@ class Continue:
     """Its own; changed only where a policy explores without copying."""
     why: Why
     """The numbers that spared it."""
+    shrink: Shrink | None = None
+    """How its weights are shrunk and perturbed before it trains; None: they stay as they are."""
 
 
 @final

@@ -59,6 +59,10 @@ class Oversampled(Policy):
     def starts(self) -> tuple[Hyperparameters, ...]:
         return self.policy.starts
 
+    @property
+    def shrinks(self) -> bool:
+        return self.policy.shrinks
+
     def warnings(self, size: int) -> list[str]:
         lines = self.policy.warnings(min(self.keep, size))
         if size <= self.keep:
@@ -76,7 +80,8 @@ class Oversampled(Policy):
             decision = self._among_starts(population, segment)
             if decision is not None:
                 return decision
-        return self.policy.decide(population.first(self.keep), segment, key)
+        going_on = population.once((RULE, self.keep), lambda whole: whole.first(self.keep))
+        return self.policy.decide(going_on, segment, key)
 
     def _among_starts(self, population: Population, segment: Segment) -> Decision | None:
         """Returns how a member goes on from the best starts; None where there is none for it."""

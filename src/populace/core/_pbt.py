@@ -141,6 +141,10 @@ class PBT(Policy):
     def starts(self) -> tuple[Hyperparameters, ...]:
         return tuple(self.initial)
 
+    @property
+    def shrinks(self) -> bool:
+        return False
+
     def warnings(self, size: int) -> list[str]:
         return self.exploit.warnings(size)
 

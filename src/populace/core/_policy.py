@@ -9,7 +9,7 @@ from populace.core._decision import Continue, Decision, Exploit, Start
 from populace.core._looks import Looks
 from populace.core._population import Population
 from populace.core._retention import base_of
-from populace.core._segment import Segment, SegmentId
+from populace.core._segment import Segment, SegmentId, Why
 from populace.space import Hyperparameters, Key, Space
 
 
@@ -28,6 +28,11 @@ class Policy(ABC):
     @abstractmethod
     def starts(self) -> tuple[Hyperparameters, ...]:
         """Hyperparameters that the first members begin with, instead of drawn ones."""
+
+    @property
+    @abstractmethod
+    def shrinks(self) -> bool:
+        """Whether it may have weights shrunk and perturbed, which takes code of the user's."""
 
     @abstractmethod
     def warnings(self, size: int) -> list[str]:
@@ -86,6 +91,12 @@ def start(space: Space, seed: int, member: int, starts: Sequence[Hyperparameters
             hyperparameters={**drawn, **starts[member]}, why={"rule": "given", "names": sorted(starts[member])}
         )
     return Start(hyperparameters=drawn, why={"rule": "start"})
+
+
+def told(decision: Start | Continue | Exploit) -> Why:
+    """Returns what the log holds of why a decision was taken; whether weights are shrunk is among it."""
+    shrink = decision.shrink if isinstance(decision, Continue) else None
+    return decision.why if shrink is None else shrink.told(decision.why)
 
 
 def parent_of(decision: Start | Continue | Exploit, newest: Segment) -> SegmentId | None:

@@ -93,13 +93,16 @@ class Population:
             key: Names what is made: equal keys, equal results.
             make: A pure function of a segment and its ancestry.
         """
-        made: list[T | None] = []
-        for member, segment in enumerate(self.latest):
-            held = self._told.get((key, member))
-            if segment is not None and (held is None or held[0] is not segment):
-                self._told[key, member] = held = segment, make(self, segment)
-            made.append(None if segment is None or held is None else cast(T, held[1]))
-        return made
+        return [self.of_one(key, member, make) for member in range(self.size)]
+
+    def of_one(self, key: Hashable, member: int, make: Callable[[Population, Segment], T]) -> T | None:
+        """Returns what `make` makes of a member's newest segment, as `of_each` does."""
+        segment, held = self.latest[member], self._told.get((key, member))
+        if segment is None:
+            return None
+        if held is None or held[0] is not segment:
+            self._told[key, member] = held = segment, make(self, segment)
+        return cast(T, held[1])
 
     @property
     def interval_share(self) -> float:
@@ -184,6 +187,12 @@ class Population:
             tie_P=self.tie_P[:num],
             donates_P=self.donates_P[:num],
         )
+
+    def only(self, members: Iterable[int], forest: Mapping[SegmentId, Segment]) -> Population:
+        """Returns the population in which all others are unknown, with no other segments behind them than these."""
+        known = set(members)
+        latest = [newest if member in known else None for member, newest in enumerate(self.latest)]
+        return replace(self._standing(latest, self._changed(latest), forest, self.sequence), _told={})
 
     def standing_at(self, segments: Mapping[int, Segment]) -> Population:
         """Returns the population with members standing at these segments; the others where they are."""

@@ -16,6 +16,7 @@ from typing import final
 
 from populace._errors import UsageError
 from populace.core._segment import Segment
+from populace.core._shrink import Shrink
 from populace.core._whole import check_metric, check_whole
 from populace.space import Constant, Hyperparameters, Key, Space, Value
 
@@ -37,6 +38,8 @@ class Piece:
     """The member that trained it: together with the generation it names the stretch's random keys."""
     generation: int = 0
     """The generation of that member."""
+    shrink: Shrink | None = None
+    """How the weights were shrunk and perturbed before it; None: they were not."""
 
     def __post_init__(self) -> None:
         for name in _PLACE:
@@ -94,6 +97,7 @@ class Schedule:
                 hyperparameters=space.active(s.hyperparameters),
                 member=s.member,
                 generation=s.generation,
+                shrink=Shrink.of(s.why),
             )
             for s in ancestry
             if s.end_step > s.start_step
@@ -125,7 +129,10 @@ class Schedule:
 
     def to_json(self) -> str:
         """Returns the schedule as JSON text; `from_json` gives it back exactly."""
-        pieces = [{name: getattr(piece, name) for name in (*_PLACE, "hyperparameters")} for piece in self.pieces]
+        pieces = []
+        for piece in self.pieces:
+            entry = {name: getattr(piece, name) for name in (*_PLACE, "hyperparameters")}
+            pieces.append(entry if piece.shrink is None else dict(piece.shrink.told(entry)))
         return json.dumps(
             {"populace_schedule": 1, "seed": self.seed, "metric": self.metric, "pieces": pieces},
             indent=1,
@@ -153,7 +160,15 @@ class Schedule:
         """Returns one line per piece: start_step, end_step, member, generation, then the hyperparameters.
 
         A spreadsheet's format: it holds no seed, so that a replay from it draws other random numbers.
+
+        Raises:
+            UsageError: Weights were shrunk on the way, which no column tells.
         """
+        if any(piece.shrink is not None for piece in self.pieces):
+            raise UsageError(
+                "a table of hyperparameters cannot hold where weights were shrunk and perturbed, as this schedule "
+                "does: write it as JSON"
+            )
         out = io.StringIO(newline="")
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow([*_PLACE, *self.names])
@@ -192,4 +207,7 @@ class Schedule:
 def _piece(entry: dict[str, object]) -> Piece:
     place = {name: entry[name] for name in _PLACE}
     hyperparameters = entry["hyperparameters"]
-    return Piece(hyperparameters=hyperparameters, **place)  # type: ignore[arg-type]  # a piece checks its values
+    shrink = Shrink.of(entry)
+    if shrink is None and "shrink" in entry:
+        raise TypeError(f"`shrink` must be a list of two numbers, got {entry['shrink']!r}")
+    return Piece(hyperparameters=hyperparameters, shrink=shrink, **place)  # type: ignore[arg-type]  # a piece checks its values

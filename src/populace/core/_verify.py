@@ -16,11 +16,12 @@ from typing import final
 
 from populace._errors import PopulaceError
 from populace.core._decision import Continue, Exploit, Retire, Start
-from populace.core._policy import Policy, decide, decision_key, parent_of, start
+from populace.core._policy import Policy, decide, decision_key, parent_of, start, told
 from populace.core._population import Population
 from populace.core._retention import base_of, kept, last_good
 from populace.core._score import Failed, Finite
 from populace.core._segment import Segment, SegmentId
+from populace.core._shrink import Shrink
 from populace.core._spec import RunSpec
 
 
@@ -314,9 +315,24 @@ def _check_decision(s: Segment, population: Population, spec: RunSpec) -> Iterat
     logged = (s.parent, s.donor, dict(s.hyperparameters))
     if derived != logged:
         yield _broken("decision", s, f"logged {logged}, but its snapshot and key give {derived}")
-    source, told = decision.why.get("hyperparameters"), s.why.get("hyperparameters")
-    if source != told:
-        yield _broken("decision", s, f"says that its hyperparameters are those of {told}, but they are of {source}")
+    why = told(decision)
+    source, says = why.get("hyperparameters"), s.why.get("hyperparameters")
+    if source != says:
+        yield _broken("decision", s, f"says that its hyperparameters are those of {says}, but they are of {source}")
+    for name in _REMEMBERED:
+        if why.get(name) != s.why.get(name):
+            yield _broken("decision", s, f"says {name} {s.why.get(name)}, but its snapshot gives {why.get(name)}")
+    shrink = Shrink.of(why)
+    if shrink != Shrink.of(s.why):
+        yield _broken("decision", s, f"says that its weights were {_made(Shrink.of(s.why))}, not {_made(shrink)}")
+
+
+_REMEMBERED = ("iteration", "since", "does", "parent", "child")
+"""What later decisions read in the log about earlier ones."""
+
+
+def _made(shrink: Shrink | None) -> str:
+    return "left as they were" if shrink is None else f"{shrink.keep} of the old and {shrink.renew} of fresh ones"
 
 
 def _at(story: Sequence[Chapter], sequence: int) -> Chapter:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 import jax
 import numpy as np
 
+from populace.core import Shrink
 from populace.jax._programs import SCORE, Programs, Shape
 from populace.space import Hyperparameters
 
@@ -27,6 +28,10 @@ class Alone:
     def init(self, key: Any, hp: Hyperparameters) -> Any:
         """Returns the member's first state."""
         return self._programs.init(key, hp)
+
+    def shrunk(self, state: Any, fresh: Any, shrink: Shrink) -> Any:
+        """Returns a state shrunk and perturbed."""
+        return self._programs.shrunk(state, fresh, shrink)
 
     def train(
         self, count: int, state: Any, key: np.ndarray, start: int, hp: Hyperparameters

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from populace.core import Shrink
+from populace.space import Key
 from populace.worker import STATE_NAME, Member
 
 if TYPE_CHECKING:
@@ -32,6 +34,12 @@ def _train(alone: Any, member: Member) -> None:
     if member.is_new or member.needs_template:
         holder[STATE_NAME] = alone.init(member.key.jax(), member.hyperparameters)
     member.track(**{STATE_NAME: holder})
+
+    def shrink(key: Key, keep: float, renew: float) -> None:
+        fresh = alone.init(key.jax(), member.hyperparameters)
+        holder[STATE_NAME] = alone.shrunk(holder[STATE_NAME], fresh, Shrink(keep=keep, renew=renew))
+
+    member.shrink_by(shrink)
     pending = 0
     for step in member:
         pending += 1

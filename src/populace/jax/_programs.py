@@ -18,7 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace._errors import UsageError
+from populace.core import Shrink
 from populace.space import Hyperparameters, Value
+from populace.worker import NOT_SHRINKABLE, Shrinkable
 
 if TYPE_CHECKING:
     from populace.jax._trainable import Trainable
@@ -76,6 +78,7 @@ class Programs:
         self._metric = metric
         self._shapes: dict[tuple[object, ...], Shape] = {}
         self._inits: dict[Shape, Callable[..., Any]] = {}
+        self._shrunk: Callable[..., Any] | None = None
 
     def shape_of(self, hp: Hyperparameters) -> Shape:
         """Returns the shape of the active hyperparameters of a member."""
@@ -91,6 +94,20 @@ class Programs:
         if shape not in self._inits:
             self._inits[shape] = jax.jit(partial(self._init, shape))
         return self._inits[shape](self.data, key, {name: a[0] for name, a in shape.arrays([hp]).items()})
+
+    def shrunk(self, state: Any, fresh: Any, shrink: Shrink) -> Any:
+        """Returns a member's state shrunk and perturbed by the task, which is `Shrinkable`."""
+        if self._shrunk is None:
+            self._shrunk = jax.jit(self._shrink)
+        return self._shrunk(self.data, state, fresh, np.float32(shrink.keep), np.float32(shrink.renew))
+
+    def _shrink(self, data: Any, state: Any, fresh: Any, keep: Any, renew: Any) -> Any:
+        task = self._held(data)
+        if not isinstance(task, Shrinkable):
+            raise UsageError(NOT_SHRINKABLE)
+        after = task.shrink(state, fresh, keep, renew)
+        _check_same(state, after, "shrink")
+        return after
 
     def train(
         self, shape: Shape, plan: tuple[int, ...], data: Any, state: Any, key: Any, start: Any, hp: Mapping[str, Any]
@@ -152,15 +169,15 @@ SCORE = ""
 """The name of a score that was returned without one."""
 
 
-def _check_same(before: Any, after: Any) -> None:
-    """Refuses a step that changes the structure, shapes or dtypes of the state."""
+def _check_same(before: Any, after: Any, name: str = "step") -> None:
+    """Refuses a function that changes the structure, shapes or dtypes of the state."""
     old, new = jax.tree.structure(before), jax.tree.structure(after)
     if old != new:
-        raise UsageError(f"`step` must return a state of the structure it was given, but {old} became {new}")
+        raise UsageError(f"`{name}` must return a state of the structure it was given, but {old} became {new}")
     for (path, was), now in zip(jax.tree.leaves_with_path(before), jax.tree.leaves(after), strict=True):
         if jnp.shape(was) != jnp.shape(now) or jnp.result_type(was) != jnp.result_type(now):
             raise UsageError(
-                "`step` must return a state of the shapes and dtypes it was given, but "
+                f"`{name}` must return a state of the shapes and dtypes it was given, but "
                 f"state{jax.tree_util.keystr(path)} of {jnp.result_type(was)}{list(jnp.shape(was))} became "
                 f"{jnp.result_type(now)}{list(jnp.shape(now))}: keep it, for example with .astype"
             )

@@ -144,6 +144,10 @@ class _Replay(Life):
         return None
 
     @property
+    def shrinks(self) -> bool:
+        return any(piece.shrink is not None for piece in self._pieces)
+
+    @property
     def stretch(self) -> Stretch:
         piece = self._pieces[0]
         return Stretch(
@@ -153,6 +157,7 @@ class _Replay(Life):
             end_step=piece.end_step,
             hyperparameters=piece.hyperparameters,
             evaluate_every=self._evaluate_every,
+            shrink=piece.shrink,
         )
 
     @property

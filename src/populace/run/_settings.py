@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar, cast, final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from populace._errors import UsageError
-from populace.core import MFPBT, PBT, Guard, Oversampled, Policy, RandomSearch
+from populace.core import MFPBT, PBT, FirePBT, Guard, Oversampled, Policy, RandomSearch, Restart
 from populace.core.exploit import (
     Backtrack,
     BinaryTournament,
@@ -35,7 +35,7 @@ from populace.vectorised import Vectorised
 
 M = TypeVar("M", bound=BaseModel)
 _KINDS: Mapping[str, Sequence[Any]] = {
-    "policy": (PBT, PBT.paper, MFPBT, RandomSearch, Oversampled),
+    "policy": (PBT, PBT.paper, MFPBT, RandomSearch, Oversampled, Restart, FirePBT),
     "exploit": (Speeds, Truncation, TTest, BinaryTournament, MultiFrequency, NoExploit, Backtrack),
     "explore": (Strides, Perturb, Resample, Mixture, NoExplore, PB2, TrustRegion, Pairwise),
     "guard": (Guard,),

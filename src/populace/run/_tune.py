@@ -24,7 +24,7 @@ from populace.run._result import Result
 from populace.run._training import Training, continued, is_created
 from populace.space import Space
 from populace.store import RunStatus, SqliteStore
-from populace.worker import Loop, Trainable
+from populace.worker import NOT_SHRINKABLE, Loop, Shrinkable, Trainable
 
 
 def tune(
@@ -201,6 +201,9 @@ def train_run(
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise UsageError(f"`callbacks` must hold populace.Callback objects, but got {callback!r}: derive from it")
+    needs_hook = asked.policy.shrinks and isinstance(trainable, Trainable)
+    if needs_hook and not isinstance(trainable, Shrinkable):
+        raise UsageError(NOT_SHRINKABLE)
     executor.check(Job(directory=folder, spec=asked, trainable=trainable))
     exists = is_created(folder)
     spec = continued(folder, asked, force=force) if exists else asked

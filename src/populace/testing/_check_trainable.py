@@ -11,8 +11,10 @@ import numpy as np
 
 from populace._errors import UsageError
 from populace.checkpoints import pack, unpack
+from populace.core import Shrink
 from populace.jax import Programs, Shape, Trainable
 from populace.space import Hyperparameters, Key, Space
+from populace.worker import Shrinkable
 
 _STEPS = 2
 _CLOSE = 1e-4  # a batched program sums in another order
@@ -22,7 +24,8 @@ def check_trainable(task: Trainable, space: object, *, seed: int = 0) -> None:
     """Checks a task on two members drawn from the space: a handful of steps, and a few compilations.
 
     That the shapes of the state do not depend on traced hyperparameters; that two members at once train as one after
-    the other; that steps are pure; and that a run which is saved and resumed is the run that was never stopped.
+    the other; that steps are pure; that a run which is saved and resumed is the run that was never stopped; and that
+    `shrink`, where there is one, returns a state of the shapes it was given.
 
     Args:
         task: The task.
@@ -43,6 +46,8 @@ def check_trainable(task: Trainable, space: object, *, seed: int = 0) -> None:
     members = [first, second]
     states = [programs.init(Key(seed).fold("check", i, "init").jax(), hp) for i, hp in enumerate(members)]
     _check_shapes(states, members)
+    if isinstance(task, Shrinkable):
+        programs.shrunk(states[0], states[1], Shrink(keep=0.2, renew=0.1))
     train = _Trains(programs, shape, members, seed)
     alone = [train.alone(i, state, 0, 2 * _STEPS) for i, state in enumerate(states)]
     again = train.alone(0, states[0], 0, 2 * _STEPS)

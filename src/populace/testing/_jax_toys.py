@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace.jax import Trainable
+from populace.worker import Shrinkable
 
 _SIZE = 4
 
 
 @final
-class JaxBowl(Trainable):
+class JaxBowl(Trainable, Shrinkable):
     """Begins anywhere, shakes at every step, and is measured with noise: all three keys determine the log.
 
     Args:
@@ -35,6 +36,9 @@ class JaxBowl(Trainable):
         shakes = jax.random.normal(key, (hp.get("shakes", 1), _SIZE)).mean(0)
         w = state["w"] * (1 - hp["lr"] * self.scale) + 0.01 * shakes
         return {"w": jnp.where(hp["lr"] > self.diverges_above, jnp.nan, w)}
+
+    def shrink(self, state: dict[str, Any], fresh: dict[str, Any], keep: Any, renew: Any) -> dict[str, Any]:
+        return {"w": keep * state["w"] + renew * fresh["w"]}
 
     def evaluate(self, key: Any, state: dict[str, Any]) -> dict[str, Any]:
         score = 1 - jnp.mean(state["w"] ** 2)

@@ -24,6 +24,7 @@ from populace.core import (
     Retire,
     Segment,
     SegmentId,
+    Shrink,
     Start,
     Wait,
     decide,
@@ -31,6 +32,7 @@ from populace.core import (
     outcome_of,
     parent_of,
     start,
+    told,
 )
 from populace.space import Hyperparameters, Space
 
@@ -51,6 +53,8 @@ class Problem(Generic[S]):
     """`(state, hyperparameters, num_steps) -> state`; changes nothing in place."""
     evaluate: Callable[[S], float]
     """`state -> score`; may be NaN or infinite."""
+    shrink: Callable[[S, S, Shrink], S] | None = None
+    """`(state, first state, how) -> state`, where weights may be shrunk."""
 
 
 @final
@@ -141,6 +145,10 @@ def simulate(
     def train(draft: _Draft, sequence: int) -> Segment:
         decisions[draft.id] = draft.decision
         state = problem.state if draft.parent is None else states[draft.parent.id]
+        shrink = draft.decision.shrink if isinstance(draft.decision, Continue) else None
+        if shrink is not None:
+            assert problem.shrink is not None, "the problem says how its weights are shrunk"
+            state = problem.shrink(state, problem.state, shrink)
         states[draft.id] = problem.train(state, draft.decision.hyperparameters, interval)
         return draft.ended(interval, problem.evaluate(states[draft.id]), sequence)
 
@@ -182,7 +190,7 @@ class _Draft:
             end_step=end_step,
             member_start=self.id.generation * num_steps,
             hyperparameters=self.decision.hyperparameters,
-            why=self.decision.why,
+            why=told(self.decision),
             snapshot=self.snapshot,
             begun=sequence,
             ended=sequence,

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from populace.executors import Inline
 from populace.run import Result, tune
 from populace.space import Dimension, Key, LogUniform
-from populace.worker import Loop, Member, Trainable
+from populace.worker import Loop, Member, Shrinkable, Trainable
 
 BowlState: TypeAlias = dict[str, npt.NDArray[np.float64]]
 
@@ -45,8 +45,11 @@ class Bowl(Trainable):
 
 
 @final
-class NoisyBowl(Trainable):
+class NoisyBowl(Trainable, Shrinkable):
     """Begins anywhere, shakes at every step and is measured with noise: all three keys determine the weights."""
+
+    def shrink(self, state: BowlState, fresh: BowlState, keep: float, renew: float) -> BowlState:
+        return {"w": keep * state["w"] + renew * fresh["w"]}
 
     def init(self, key: Key, hp: Mapping[str, float]) -> BowlState:
         return {"w": key.generator().normal(size=_SIZE)}

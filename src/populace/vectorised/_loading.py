@@ -40,7 +40,7 @@ def load_rows(
     parts = batched(claims, share)
     blocks = [Block(programs, d, map(state_of, part), share) for d, part in zip(devices, parts, strict=False)]
     give_back()
-    return Rows(blocks, [[c.member for c in part] for part in parts], first_state), share
+    return Rows(blocks, [[c.member for c in part] for part in parts], first_state, programs.shrunk), share
 
 
 def load_best(programs: Programs, spec: RunSpec, checkpoints: CheckpointStore, best: Segment | None) -> Any:

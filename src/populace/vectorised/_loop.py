@@ -119,8 +119,11 @@ class Loop:
         for member in begun.back:
             self._rows.put(member, self._backlog.best_state)
         for member, generation in zip(self._members, generations, strict=True):
+            id = SegmentId(member, generation)
             if member in begun.anew:
-                self._rows.begin_anew(SegmentId(member, generation), begun.anew[member])
+                self._rows.begin_anew(id, begun.anew[member])
+            if member in begun.shrunk:
+                self._rows.shrink(id, begun.drafts[member].hyperparameters, begun.shrunk[member])
 
     def _call(self, count: int) -> None:
         """Trains generations on which the device decides, then derives each decision again for the log."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar, final
 
-from populace.core import SegmentId
+from populace.core import SegmentId, Shrink
 from populace.space import Hyperparameters
 from populace.vectorised._block import Block, Turn
 
@@ -27,6 +27,7 @@ class Rows:
         blocks: One for each device.
         members: The members in each block, in the order of its rows.
         first_state: Makes a member's state at the beginning of a segment without parent, from its hyperparameters.
+        shrunk: Makes a state of an old and a fresh one.
     """
 
     def __init__(
@@ -34,9 +35,11 @@ class Rows:
         blocks: Sequence[Block],
         members: Sequence[Sequence[int]],
         first_state: Callable[[SegmentId, Hyperparameters], Any],
+        shrunk: Callable[[Any, Any, Shrink], Any],
     ) -> None:
         self._blocks = blocks
         self._first_state = first_state
+        self._shrunk = shrunk
         self._place = {m: (b, row) for b, held in enumerate(members) for row, m in enumerate(held)}
 
     def train(self, turns: Sequence[Turn], plan: tuple[int, ...], chunk: int) -> list[tuple[list[int], dict[str, Any]]]:
@@ -83,6 +86,11 @@ class Rows:
     def begin_anew(self, id: SegmentId, hyperparameters: Hyperparameters) -> None:
         """Gives a member a first state, that of the segment that begins with it."""
         self.put(id.member, self._first_state(id, hyperparameters))
+
+    def shrink(self, id: SegmentId, hyperparameters: Hyperparameters, shrink: Shrink) -> None:
+        """Shrinks and perturbs a member's state before the segment that begins with it."""
+        fresh = self._first_state(id, hyperparameters)
+        self.put(id.member, self._shrunk(self.take(id.member), fresh, shrink))
 
     def take(self, member: int) -> Any:
         """Returns a copy of a member's state."""

@@ -9,6 +9,7 @@ from typing import final
 from populace._errors import RunFailed
 from populace.core import (
     Answers,
+    Continue,
     Decision,
     Diverged,
     Draws,
@@ -22,6 +23,7 @@ from populace.core import (
     RunSpec,
     Segment,
     SegmentId,
+    Shrink,
     Start,
     Together,
     Wait,
@@ -48,6 +50,8 @@ class Begun:
     """Its segments, by member."""
     sources: Mapping[int, int]
     """Whose weights members go on with, where these are not their own."""
+    shrunk: Mapping[int, Shrink] = field(default_factory=dict)
+    """Members whose weights are shrunk and perturbed before they train, and how."""
     anew: Mapping[int, Hyperparameters] = field(default_factory=dict)
     """What members begin with that start anew."""
     back: Sequence[int] = ()
@@ -148,6 +152,7 @@ class Standing:
             drafts={m: self._draft(m, decisions.get(m), num_steps) for m in self._members},
             sources={m: donor.member for m, donor in donors.items() if m in newest},
             back=[m for m in donors if m not in newest],
+            shrunk={m: d.shrink for m, d in decisions.items() if isinstance(d, Continue) and d.shrink is not None},
             anew={m: d.hyperparameters for m, d in decisions.items() if isinstance(d, Start)},
             retired=retired,
         )

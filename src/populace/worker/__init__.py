@@ -9,10 +9,11 @@ from populace.worker._member import Member, score_name
 from populace.worker._patience import Patience, Record
 from populace.worker._patient import PatientCheckpoints, PatientStore
 from populace.worker._tracked import restore_into
-from populace.worker._trainable import Driven, Trainable
+from populace.worker._trainable import NOT_SHRINKABLE, Driven, Shrinkable, Trainable
 from populace.worker._worker import Worker
 
 __all__ = [
+    "NOT_SHRINKABLE",
     "STATE_NAME",
     "Driven",
     "Heartbeat",
@@ -23,6 +24,7 @@ __all__ = [
     "PatientCheckpoints",
     "PatientStore",
     "Record",
+    "Shrinkable",
     "Stretch",
     "Trainable",
     "Worker",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from populace._errors import RunFailed
-from populace.core import Continue, Exploit, RunSpec, Segment, Start, parent_of, start
+from populace.core import Continue, Exploit, RunSpec, Segment, Start, parent_of, start, told
 from populace.store import Draft
 
 
@@ -39,7 +39,7 @@ def next_draft(
         start_step=0 if source is None else source.end_step,
         num_steps=num_steps,
         hyperparameters=decision.hyperparameters,
-        why=decision.why,
+        why=told(decision),
         snapshot=snapshot,
     )
 

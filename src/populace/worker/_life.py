@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import final
 
 from populace._errors import DamagedCheckpoint
-from populace.core import Evaluation
+from populace.core import Evaluation, Shrink
 from populace.space import Hyperparameters, Key
 
 State = dict[str, object]
@@ -35,6 +35,8 @@ class Stretch:
     """The active ones."""
     evaluate_every: int | None = None
     """Steps between evaluations; None evaluates at the end."""
+    shrink: Shrink | None = None
+    """How the weights are shrunk and perturbed before the first step; None: they stay as they are."""
 
 
 class Life(ABC):
@@ -74,6 +76,11 @@ class Life(ABC):
     @abstractmethod
     def scratch(self) -> Path | None:
         """Where files may lie while a checkpoint is written or read; None: where the system keeps such files."""
+
+    @property
+    @abstractmethod
+    def shrinks(self) -> bool:
+        """Whether weights may have to be shrunk and perturbed."""
 
     @abstractmethod
     def checkpoint(self) -> bytes | None:

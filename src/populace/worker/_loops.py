@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from populace._errors import UsageError
+from populace.space import Key
 from populace.worker._member import Member
-from populace.worker._trainable import Driven, Trainable
+from populace.worker._trainable import Driven, Shrinkable, Trainable
 
 Loop: TypeAlias = Callable[[Member], object]
 STATE_NAME = "state"
@@ -49,6 +50,14 @@ def _train(trainable: Trainable, member: Member) -> None:
     if member.is_new or member.needs_template:
         holder[STATE_NAME] = trainable.init(member.key, member.hyperparameters)
     member.track(**{STATE_NAME: holder})
+    if isinstance(trainable, Shrinkable):
+        shrinkable = trainable
+
+        def shrink(key: Key, keep: float, renew: float) -> None:
+            fresh = trainable.init(key, member.hyperparameters)
+            holder[STATE_NAME] = shrinkable.shrink(holder[STATE_NAME], fresh, keep, renew)
+
+        member.shrink_by(shrink)
     for _ in member:
         holder[STATE_NAME] = trainable.step(member.key, holder[STATE_NAME], member.hyperparameters)
         if member.evaluation_due:

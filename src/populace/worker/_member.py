@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, SupportsFloat, final
 
@@ -13,6 +13,7 @@ from populace.space import Key, Value
 from populace.worker._bindings import Binding, bindings
 from populace.worker._life import Life
 from populace.worker._tracked import Tracked, as_tree, load_into, tracked
+from populace.worker._trainable import NOT_SHRINKABLE
 
 
 @final
@@ -40,6 +41,7 @@ class Member:
         self._blob = life.checkpoint()
         self._needs_template = self._blob is not None and self._asks_for_template(self._blob)
         self._saved_names: set[str] = set()
+        self._shrink: Callable[[Key, float, float], object] | None = None
         self._evaluations: list[Evaluation] = []
         self._step: int | None = None
         self._is_looping = False
@@ -134,11 +136,37 @@ class Member:
         self._bindings += bound
         self._apply()
 
+    def shrink_by(self, function: Callable[[Key, float, float], object]) -> None:
+        """Says how the weights are shrunk and perturbed in place, which `Restart` asks for; before the loop.
+
+        ```python
+        def shrink(key, keep, renew):
+            torch.manual_seed(key.seed())
+            fresh = build()
+            with torch.no_grad():
+                for w, new in zip(model.parameters(), fresh.parameters()):
+                    w.mul_(keep).add_(new, alpha=renew)
+            opt.state.clear()
+
+        member.shrink_by(shrink)
+        ```
+
+        Args:
+            function: `(key, keep, renew)`: makes each weight `keep` times itself plus `renew` times a fresh one, drawn
+                with the key. What it changes must be tracked.
+        """
+        if self._step is not None:
+            raise UsageError("`shrink_by` comes before the loop, but it was called inside: move it up")
+        if not callable(function):
+            raise UsageError(f"`shrink_by` takes a function of (key, keep, renew), but got {function!r}")
+        self._shrink = function
+
     def __iter__(self) -> Iterator[int]:
         """Yields the number of steps that the weights have seen before each turn."""
         self._check_loop()
         self._is_looping = True  # all is tracked that will be
         self._blob = None
+        self._renew()
         self._apply()
         while True:
             stretch = self._life.stretch
@@ -153,6 +181,7 @@ class Member:
             if blob is not None:
                 self._needs_template = self._asks_for_template(blob)
                 self._load(blob, self._things)
+            self._renew()
             self._apply()
 
     def _check_loop(self) -> None:
@@ -166,6 +195,8 @@ class Member:
                 "the loop has nothing to save: call member.track(model=model, opt=opt) with what holds the state "
                 "before `for step in member`"
             )
+        if self._life.shrinks and self._shrink is None:
+            raise UsageError(NOT_SHRINKABLE)
         lost = self._saved_names - set(self._tracked)
         if lost:
             raise StateMismatch(
@@ -230,6 +261,16 @@ class Member:
         except DamagedCheckpoint as error:
             self._life.spoilt(error)
             raise
+
+    def _renew(self) -> None:
+        """Shrinks and perturbs the weights where the interval that begins asks for it."""
+        stretch = self._life.stretch
+        if stretch.shrink is None:
+            return
+        if self._shrink is None:
+            raise UsageError(NOT_SHRINKABLE)  # a policy of the user's that has not said so
+        key = Key(self._life.seed).fold(stretch.member, stretch.generation, "init")
+        self._shrink(key, stretch.shrink.keep, stretch.shrink.renew)
 
     def _apply(self) -> None:
         active = self._life.stretch.hyperparameters

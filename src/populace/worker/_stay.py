@@ -26,6 +26,7 @@ from populace.core import (
     RunSpec,
     Segment,
     SegmentId,
+    Shrink,
     Wait,
     decide,
     decision_key,
@@ -111,6 +112,10 @@ class Stay(Life):
     @property
     def scratch(self) -> Path | None:
         return self._scratch
+
+    @property
+    def shrinks(self) -> bool:
+        return self._spec.policy.shrinks
 
     @property
     def segment(self) -> Segment:
@@ -238,6 +243,7 @@ class Stay(Life):
             end_step=segment.end_step,
             hyperparameters=self._spec.space.active(segment.hyperparameters),
             evaluate_every=self._spec.evaluate_every,
+            shrink=Shrink.of(segment.why),
         )
 
     def _draft(self, claim: Claim) -> Draft | None:

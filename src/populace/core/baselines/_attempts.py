@@ -89,6 +89,10 @@ class Attempts(Policy):
     def starts(self) -> tuple[Hyperparameters, ...]:
         return tuple(self.initial)
 
+    @property
+    def shrinks(self) -> bool:
+        return False
+
     def warnings(self, size: int) -> list[str]:
         return []
 

@@ -47,6 +47,10 @@ class Follow(Policy):
     def starts(self) -> tuple[Hyperparameters, ...]:
         return (self._at(0),) * self.members
 
+    @property
+    def shrinks(self) -> bool:
+        return any(piece.shrink is not None for piece in self._whole)
+
     def warnings(self, size: int) -> list[str]:
         return []
 
@@ -56,8 +60,14 @@ class Follow(Policy):
         base = segment if segment.fallback is None else population.forest[segment.fallback]
         step = base.end_step
         return Continue(
-            hyperparameters={**segment.hyperparameters, **self._at(step)}, why={"rule": "follow", "step": step}
+            hyperparameters={**segment.hyperparameters, **self._at(step)},
+            why={"rule": "follow", "step": step},
+            shrink=next((piece.shrink for piece in self._whole if piece.start_step == step), None),
         )
 
+    @property
+    def _whole(self) -> Schedule:
+        return Schedule.from_json(self.schedule)
+
     def _at(self, step: int) -> Mapping[str, Value]:
-        return Schedule.from_json(self.schedule)(step)
+        return self._whole(step)

@@ -40,6 +40,10 @@ class Rally(Policy):
     def starts(self) -> tuple[Hyperparameters, ...]:
         return ()
 
+    @property
+    def shrinks(self) -> bool:
+        return False
+
     def warnings(self, size: int) -> list[str]:
         return []
 
