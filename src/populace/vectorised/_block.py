@@ -20,9 +20,11 @@ from populace._errors import StateMismatch
 from populace.jax import Programs, Shape
 from populace.space import Hyperparameters
 from populace.vectorised._copies import SPARE, in_order
+from populace.vectorised._packed import Packed, packed, unpacked_into
 
 _TILE = 2**16  # items; at four bytes each, two tiles fit in the nearer caches
 
+_TOGETHER = 8  # a transfer costs as much as copying a few small rows; each is of as many, or programs would multiply
 _TOGETHER_BYTES = 2**25
 
 # Array names end in their axes: M rows, N chunks, C rows of a chunk, E evaluations.
@@ -62,8 +64,8 @@ class Block:
         self._move = jax.jit(move_rows, donate_argnums=0)
         self._take = jax.jit(_take)
         self._put = jax.jit(_put, donate_argnums=0)
-        self._take_many = jax.jit(_take_many)
-        self._put_many = jax.jit(_put_many, donate_argnums=0)
+        self._take_many = jax.jit(packed)
+        self._put_many = jax.jit(unpacked_into, donate_argnums=0)
         self._copy = jax.jit(lambda rows_M: jax.tree.map(lambda x: jnp.copy(x[:num_rows]), rows_M))
         self._rows_M = self._filled(iter(states))
 
@@ -117,15 +119,15 @@ class Block:
     def num_together(self) -> int:
         """How many rows `take_many` may take at once: enough to make one transfer of many, not a second population."""
         row_bytes: int = sum(x.nbytes for x in jax.tree.leaves(self._rows_M)) // (self._num_rows + 1)
-        return max(1, min(self._num_rows, _TOGETHER_BYTES // max(1, row_bytes)))
+        return max(1, min(self._num_rows, _TOGETHER, _TOGETHER_BYTES // max(1, row_bytes)))
 
-    def take_many(self, rows: Sequence[int]) -> Any:
-        """Returns copies of some rows, stacked."""
+    def take_many(self, rows: Sequence[int]) -> Packed:
+        """Returns copies of some rows."""
         padded = np.full(self.num_together, rows[0], np.int32)
         padded[: len(rows)] = rows
         return self._take_many(self._rows_M, padded)
 
-    def put_many(self, rows: Sequence[int], states: Any) -> None:
+    def put_many(self, rows: Sequence[int], states: Packed) -> None:
         """Overwrites rows with what `take_many` of a block as large has returned."""
         padded = np.zeros(self.num_together, np.int32)
         padded[: len(rows)] = rows
@@ -236,14 +238,6 @@ def _move_leaf(leaf_M: Any, from_to: Any, count: Any) -> Any:
 
 def _take(rows_M: Any, row: Any) -> Any:
     return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, row, keepdims=False), rows_M)
-
-
-def _take_many(rows_M: Any, rows: Any) -> Any:
-    return jax.tree.map(lambda x: x.at[rows].get(mode="clip"), rows_M)
-
-
-def _put_many(rows_M: Any, states: Any, rows: Any, count: Any) -> Any:
-    return jax.lax.fori_loop(0, count, lambda i, held: _put(held, _take(states, i), rows[i]), rows_M)
 
 
 def _put(rows_M: Any, state: Any, row: Any) -> Any:
