@@ -27,11 +27,11 @@ from populace.core import (
     Wait,
     Why,
     decide,
-    decision_key,
     lockstep_id,
 )
 from populace.space import Hyperparameters
 from populace.store import Claim, Draft, Ending, Store
+from populace.vectorised._decision_keys import DecisionKeys
 from populace.vectorised._quickly import quickly
 from populace.worker import first_draft, hopeless, next_draft, with_ancestors, with_records, with_segments
 
@@ -83,6 +83,7 @@ class Standing:
         population = with_segments(population, store, needed)
         self._population = with_ancestors(population, store, spec.policy, population.forest.values())
         self._sequence = population.sequence
+        self._keys = DecisionKeys(spec)
         self._unmade: tuple[Begun, Mapping[int, Ending], int] | None = None
         self.together = _together(spec, claims)
         """What decides for all at once; None where each must be asked."""
@@ -220,7 +221,7 @@ class Standing:
                 if place not in views:
                     views[place] = view if self._is_level_at(place) else view.at_generation(*place)
                 view = views[place]
-            key = decision_key(self._spec.seed, member, newest.generation + 1)
+            key = self._keys.of(member, newest.generation + 1)
             try:
                 decisions[member] = decide(view, member, self._spec.policy, key)
             except AssertionError:
