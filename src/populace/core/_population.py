@@ -107,20 +107,22 @@ class Population:
         changed = [m for m, (new, old) in enumerate(zip(self.latest, latest, strict=True)) if new is not old]
         if not changed:
             return held_PW
-        recent_PW = held_PW.copy()
-        sign = self.mode.orient(1.0)
+        recent_PW, sign = held_PW.copy(), self.mode.orient(1.0)
+        from_held: dict[int, list[tuple[int, int, list[float]]]] = {}
         for member in changed:
             segment = self.latest[member]
             parent = None if segment is None or segment.parent is None else latest[segment.parent.member]
-            if segment is None:
-                scores: list[float] = []
-            elif parent is not None and parent.id == segment.parent:
-                scores = [sign * e.score for e in segment.evaluations[: -width - 1 : -1]]
-                scores.extend(held_PW[parent.member, : width - len(scores)].tolist())
+            if segment is not None and parent is not None and parent.id == segment.parent:
+                own = [sign * e.score for e in segment.evaluations[: -width - 1 : -1]]
+                from_held.setdefault(len(own), []).append((member, parent.member, own))
             else:
-                scores = [sign * score for score in self.window(segment, width)]
-            recent_PW[member, : len(scores)] = scores
-            recent_PW[member, len(scores) :] = np.nan
+                scores = [] if segment is None else [sign * score for score in self.window(segment, width)]
+                recent_PW[member, : len(scores)] = scores
+                recent_PW[member, len(scores) :] = np.nan
+        for num, those in from_held.items():
+            members, parents, scores_of = map(list, zip(*those, strict=True))
+            recent_PW[members, num:] = held_PW[parents, : width - num]
+            recent_PW[members, :num] = scores_of
         self._told["recent", width] = tuple(self.latest), recent_PW
         return recent_PW
 

@@ -13,7 +13,7 @@ import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 import numpy.typing as npt
@@ -69,7 +69,8 @@ class Key:
     def generator(self) -> np.random.Generator:
         """Returns a fresh numpy generator at the start of this key's stream."""
         state_4 = None if self._hashed is None else self._hashed.get(self.path)
-        return np.random.Generator(np.random.PCG64(self._sequence() if state_4 is None else _Given(state_4)))
+        sequence = self._sequence() if state_4 is None else _Given(state_4)
+        return np.random.Generator(np.random.PCG64(sequence))  # type: ignore[arg-type]  # numpy's stubs know no interface
 
     def seed(self) -> int:
         """Returns an integer in [0, 2**32): for `torch.manual_seed`, `random_state=` and the like."""
@@ -126,7 +127,7 @@ class _Given(ISeedSequence):
     def __init__(self, state_4: npt.NDArray[np.uint64]) -> None:
         self._state_4 = state_4
 
-    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> npt.NDArray[np.uint64]:
+    def generate_state(self, n_words: int, dtype: object = np.uint32) -> npt.NDArray[np.uint64]:
         assert n_words == len(self._state_4), "PCG64 asks for four words of 64 bits"
         return self._state_4
 

@@ -125,7 +125,8 @@ class Block:
         """Returns copies of some rows."""
         padded = np.full(self.num_together, rows[0], np.int32)
         padded[: len(rows)] = rows
-        return self._take_many(self._rows_M, padded)
+        taken: Packed = self._take_many(self._rows_M, padded)
+        return taken
 
     def put_many(self, rows: Sequence[int], states: Packed) -> None:
         """Overwrites rows with what `take_many` of a block as large has returned."""

@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from populace.core import RunSpec, decision_key
+from populace.core import RunSpec
 from populace.space import Hashed, Key, Keys, agrees
 
 _AHEAD = 2**12  # generators
@@ -24,7 +24,7 @@ class DecisionKeys:
     """
 
     def __init__(self, spec: RunSpec) -> None:
-        self._seed, self._size = spec.seed, spec.population
+        self._seed, self._size, self._root = spec.seed, spec.population, Key(spec.seed)
         self._names: Sequence[tuple[str, ...]] = (("exploit",), *(("explore", name) for name in spec.space))
         self._num_ahead = max(1, _AHEAD // (spec.population * len(self._names))) if agrees() else 0
         self._first = 0
@@ -32,12 +32,12 @@ class DecisionKeys:
 
     def of(self, member: int, generation: int) -> Key:
         """Returns the key of the decision with which a member begins a generation, which is at least 1."""
-        key = decision_key(self._seed, member, generation)
+        key = self._root.fold(member, generation, "decide")
         if not self._num_ahead:
             return key
         if not self._first <= generation < self._first + self._num_ahead or not self._states_GP4:
             self._hash(generation)
-        return key.with_hashed(Hashed(len(key.path), self._states_GP4, (generation - self._first, member)))
+        return key.with_hashed(Hashed(3, self._states_GP4, (generation - self._first, member)))
 
     def _hash(self, first: int) -> None:
         generations = np.arange(first, first + self._num_ahead)[:, None]
