@@ -4,6 +4,7 @@ import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given, settings
 
 from populace.vectorised._packed import packed, unpacked_into
@@ -30,6 +31,7 @@ def _plain(tree):
     return [np.asarray(jax.random.key_data(x) if x.dtype == jax.random.key(0).dtype else x) for x in leaves]
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(st.lists(st.integers(0, 4), min_size=3, max_size=3), st.permutations(range(5)), st.integers(0, 3))
 def test_rows_arrive_as_they_were(sources, targets, count):
@@ -44,6 +46,7 @@ def test_rows_arrive_as_they_were(sources, targets, count):
     assert jax.tree.structure(rows) == jax.tree.structure(into)
 
 
+@pytest.mark.slow
 def test_few_transfers_carry_a_state_of_many_arrays():
     """Each transfer has a price of its own."""
     assert sorted(packed(_stacked(range(2)), np.array([1], np.int32))) == [

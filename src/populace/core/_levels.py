@@ -59,7 +59,7 @@ def levels(population: Population, window: int) -> Levels:
 
 
 def _levels(population: Population, window: int) -> Levels:
-    recent_PW, better_P = population.recent_PW(max(window, LOOK_BACK)), population.better_P
+    recent_PW, better_P = population.recent(max(window, LOOK_BACK)), population.better_P
     with np.errstate(over="ignore", invalid="ignore"):
         scores_PW = recent_PW[:, :window]
         is_finite_PW = np.isfinite(scores_PW)

@@ -53,7 +53,7 @@ class Population:
     _known: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False)
     """What `once` has worked out on this snapshot."""
     _told: dict[Hashable, object] = field(default_factory=dict, repr=False)
-    """What is handed on from snapshot to snapshot: what `always` has made, and `recent_PW` with where members stood."""
+    """What is handed on from snapshot to snapshot: what `always` has made, and `recent` with where members stood."""
 
     @classmethod
     def empty(
@@ -92,7 +92,7 @@ class Population:
             self._told[key] = make(self)
         return cast(T, self._told[key])
 
-    def recent_PW(self, width: int) -> NDArray[np.float64]:
+    def recent(self, width: int) -> NDArray[np.float64]:
         """Returns the last scores along the ancestry of each member's newest segment, newest first.
 
         Larger is better; NaN where there are no more. Made anew only for members that have moved on since an earlier
@@ -265,10 +265,11 @@ class Population:
         records = list(self.records)
         best = records[-1].better(self.mode) if records else -np.inf
         for segment in segments:
-            if isinstance(segment.outcome, Finite) and segment.better(self.mode) >= best:
-                if not records or segment.precedence(self.mode) > records[-1].precedence(self.mode):
-                    records.append(segment)
-                    best = segment.better(self.mode)
+            better = segment.better(self.mode)
+            is_rival = isinstance(segment.outcome, Finite) and better >= best
+            if is_rival and (not records or segment.precedence(self.mode) > records[-1].precedence(self.mode)):
+                records.append(segment)
+                best = better
             if segment.member < self.size:
                 latest[segment.member] = segment
                 forest[segment.id] = segment

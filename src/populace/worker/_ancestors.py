@@ -35,7 +35,7 @@ def with_ancestors(population: Population, store: Store, policy: Policy, known: 
         population = with_segments(population, store, [s.parent for s in recent if s.parent is not None])
     if not (policy.memory or policy.needs_history):
         return population
-    forest = dict(population.forest)
+    found: dict[SegmentId, Segment] = {}
     least = min((s.end_step for s in known), default=0)
     for segment in known:
         walker, seen = segment, 0
@@ -45,10 +45,11 @@ def with_ancestors(population: Population, store: Store, policy: Policy, known: 
             seen += 0 if is_later else len(walker.evaluations)
             if seen >= policy.memory and not is_later:
                 break
-            if walker.parent not in forest:
-                forest[walker.parent] = ended(store, walker.parent, population.sequence)
-            walker = forest[walker.parent]
-    return population if len(forest) == len(population.forest) else replace(population, forest=forest)
+            parent = population.forest.get(walker.parent) or found.get(walker.parent)
+            if parent is None:
+                parent = found[walker.parent] = ended(store, walker.parent, population.sequence)
+            walker = parent
+    return replace(population, forest={**population.forest, **found}) if found else population
 
 
 def _lived(policy: Policy, size: int, known: Iterable[Segment]) -> list[SegmentId]:
