@@ -120,5 +120,5 @@ def test_backtrack_takes_a_strategy() -> None:
         Backtrack(0.2)
     with pytest.raises(UsageError, match="`exploit` must be a strategy such as"):
         Backtrack(Backtrack())
-    assert HALF.needs_best
-    assert not PBT().needs_best
+    assert HALF.looks(8).best
+    assert not PBT().looks(8).best

@@ -23,6 +23,7 @@ from populace.core import (
     Decision,
     Exploit,
     Guard,
+    Looks,
     Policy,
     Population,
     RandomSearch,
@@ -57,7 +58,8 @@ def figure2(rate: float = 0.01, first: float = 1.0) -> Problem[Point]:
 class AlwaysTake(ExploitStrategy):
     """Every member copies its neighbour, whatever the scores."""
 
-    memory = 0
+    def looks(self, size: int) -> Looks:
+        return Looks()
 
     def choose(self, population: Population, member: int, key: Key) -> Keep | Take:
         neighbour = (member + 1) % population.size
@@ -77,13 +79,10 @@ class TieLags(Policy):
     inner: PBT
     every: int = 1
 
-    memory = 0
-    needs_history = False
-    needs_best = False
     starts = ()
 
-    def depth(self, size: int) -> int:
-        return 0
+    def looks(self, size: int) -> Looks:
+        return Looks()
 
     def warnings(self, size: int) -> list[str]:
         return []

@@ -23,6 +23,7 @@ from populace.core import (
     Failed,
     Finite,
     Guard,
+    Looks,
     Mode,
     Outcome,
     Policy,
@@ -397,7 +398,8 @@ def test_failed_segment_is_no_parent() -> None:
 def _cheat(choose: Callable[[Population, int], int]) -> PBT:
     @dataclass(frozen=True)
     class Cheat(ExploitStrategy):
-        memory = 0
+        def looks(self, size: int) -> Looks:
+            return Looks()
 
         def choose(self, population: Population, member: int, key: Key) -> Keep | Take:
             return Take(donor=choose(population, member), why={})

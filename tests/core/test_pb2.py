@@ -252,6 +252,6 @@ def test_wrong_settings_are_refused(wrong, text) -> None:
 def test_depth_shares_the_rows_among_the_members() -> None:
     """The cost is bounded by `rows` whatever the population."""
     assert [PB2(rows=500).depth(size) for size in (1, 4, 8, 500, 1000)] == [500, 125, 62, 1, 1]
-    assert PBT(explore=PB2()).depth(8) == 62
-    assert PBT().depth(8) == 0
+    assert PBT(explore=PB2()).looks(8).depth == 62
+    assert PBT().looks(8).depth == 0
     assert math.isclose(root_beta(2), 0)

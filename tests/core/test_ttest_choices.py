@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("scipy")
 
 from populace._errors import MissingExtra
-from populace.core import PBT, Continue, Evaluation, Exploit, Finite, Mode, Population, decide, decision_key
+from populace.core import PBT, Continue, Evaluation, Exploit, Finite, Looks, Mode, Population, decide, decision_key
 from populace.core.exploit import Keep, Take, TTest, welch
 from populace.core.explore import NoExplore
 from populace.space import Key
@@ -118,8 +118,8 @@ def test_window_limits_what_is_compared() -> None:
     long = [9.0] * 5 + OWN
     assert isinstance(_choose(_measured(long, RIVAL), strategy=TTest(window=4)), Take)
     assert isinstance(_choose(_measured(long, RIVAL), strategy=TTest(window=9)), Keep)
-    assert TTest(window=7).memory == 7
-    assert TTest().memory == 10
+    assert TTest(window=7).looks(8) == Looks(memory=7)
+    assert TTest().looks(8) == Looks(memory=10)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from populace.core import (
     Exploit,
     Failed,
     Guard,
+    Looks,
     Mode,
     Policy,
     Population,
@@ -223,9 +224,8 @@ def test_single_donor_is_told_with_what_to_change() -> None:
 @pytest.mark.parametrize("exploit", [Truncation(), BinaryTournament(), NoExploit()])
 def test_strategies_that_look_at_the_newest_score_alone_need_no_history(exploit: ExploitStrategy) -> None:
     """A worker loads what a policy looks at: too much costs time at every ready point."""
-    assert (exploit.memory, PBT(exploit=exploit).memory) == (0, 0)
-    assert not PBT(exploit=exploit).needs_history
-    assert PBT(exploit=exploit, compare="equal progress").needs_history
+    assert exploit.looks(8) == PBT(exploit=exploit).looks(8) == Looks()
+    assert PBT(exploit=exploit, compare="equal progress").looks(8) == Looks(history=True)
 
 
 def test_tournament_replaces_by_anyone_that_can_donate_but_itself() -> None:

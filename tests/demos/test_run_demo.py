@@ -1,6 +1,8 @@
 """Demos tell what they measured, whoever won."""
 
 import io
+import shlex
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -19,14 +21,19 @@ def test_unknown_demo_is_refused_with_the_names_there_are():
 def test_quadratic_demo_tells_scores_schedule_figures_and_commands(tmp_path):
     """Everything a reader needs to look further is on the screen, and every file named there exists."""
     pytest.importorskip("matplotlib")
+    place = tmp_path / "a folder's name"
+    place.mkdir()
     out = io.StringIO()
-    run_demo("quadratic", directory=tmp_path, console=Console(file=out, width=200))
+    run_demo("quadratic", directory=place, console=Console(file=out, width=200))
     text = out.getvalue()
     for expected in ("random search", "best constant", "oracle schedule", "from step", "populace verify"):
         assert expected in text
     figures = [line.strip() for line in text.splitlines() if line.strip().endswith(".png")]
     assert len(figures) == 2
-    assert all((tmp_path / name.rsplit("/", 1)[1]).exists() for name in figures)
+    assert all((place / name.rsplit("/", 1)[1]).exists() for name in figures)
+    commands = [shlex.split(line) for line in text.splitlines() if line.startswith("  populace ")]
+    assert len(commands) == 4
+    assert all(Path(run).is_dir() for _, _, run in commands), "a command can be pasted, wherever the run lies"
 
 
 @pytest.mark.slow

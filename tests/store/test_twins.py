@@ -310,7 +310,7 @@ class Twins(RuleBasedStateMachine):
             ]
             stay |= {s.id for s in ended if begun and s.generation >= min(begun)}
             then = [s for s in ended if s.score is not None and begun and s.generation <= min(begun)]
-            if self.spec.policy.needs_best and then:
+            if self.spec.looks.best and then:
                 stay.add(max(then, key=lambda s: (s.better(self.spec.mode), -s.generation, -s.member)).id)
         assert self.needed().isdisjoint(self.gone - {s.id for s in ended if s.damaged})
         assert {s.id for s in ended if s.checkpoint_kept} == stay - self.gone - {s.id for s in ended if s.damaged}

@@ -83,20 +83,14 @@ def _options(
 
 @app.command()
 def run(
-    code: Annotated[str, typer.Argument(metavar="FILE:NAME", help="The training code, as in train.py:train.")],
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="Settings in TOML; options win over it.", show_default=False)
-    ] = None,
+    code: o.TrainingCodeArgument,
+    config: o.ConfigOption = None,
     population: o.PopulationOption = None,
     steps: o.StepsOption = None,
-    interval: Annotated[int | None, typer.Option(help="Steps between two ready points.", show_default=False)] = None,
-    metric: Annotated[
-        str | None, typer.Option(help="The reported metric that is the score.", show_default=False)
-    ] = None,
-    mode: Annotated[
-        str | None, typer.Option(metavar="max|min", help="Which score is better.", show_default=False)
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Root of all randomness.", show_default=False)] = None,
+    interval: o.IntervalOption = None,
+    metric: o.MetricOption = None,
+    mode: o.ModeOption = None,
+    seed: o.SeedOption = None,
     name: Annotated[
         str | None, typer.Option(help="The run's name; one that exists goes on.", show_default=False)
     ] = None,
@@ -164,13 +158,11 @@ def resume(
 
 @app.command()
 def compare(
-    code: Annotated[str, typer.Argument(metavar="FILE:NAME", help="The training code, as in train.py:train.")],
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="Settings in TOML; options win over it.", show_default=False)
-    ] = None,
+    code: o.TrainingCodeArgument,
+    config: o.ConfigOption = None,
     population: o.PopulationOption = None,
     steps: o.StepsOption = None,
-    interval: Annotated[int | None, typer.Option(help="Steps between two ready points.", show_default=False)] = None,
+    interval: o.IntervalOption = None,
     seeds: Annotated[int | None, typer.Option(help="How many seeds (default: 8).", show_default=False)] = None,
     algorithm: Annotated[
         list[str] | None,
@@ -179,16 +171,9 @@ def compare(
             help="An algorithm, as in PBT=PBT or 'TPE={kind=\"SequentialSearch\"}'; the first is judged. Repeatable.",
         ),
     ] = None,
-    space: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=TOML", help="A dimension, as for `run`. Repeatable."),
-    ] = None,
-    metric: Annotated[
-        str | None, typer.Option(help="The reported metric that is the score.", show_default=False)
-    ] = None,
-    mode: Annotated[
-        str | None, typer.Option(metavar="max|min", help="Which score is better.", show_default=False)
-    ] = None,
+    space: o.SpaceOption = None,
+    metric: o.MetricOption = None,
+    mode: o.ModeOption = None,
     test: Annotated[
         str | None,
         typer.Option(
@@ -203,9 +188,7 @@ def compare(
     name: Annotated[
         str | None, typer.Option(help="The comparison's name; one that exists goes on.", show_default=False)
     ] = None,
-    directory: Annotated[
-        str | None, typer.Option("--directory", "-d", help="Where its folder lies (default: runs).", show_default=False)
-    ] = None,
+    directory: o.FolderOption = None,
     json: o.JsonOption = False,
 ) -> None:
     """Compare algorithms on a task at equal cost, seed by seed, and write a report."""
@@ -218,7 +201,7 @@ def compare(
 
 @app.command()
 def advise(
-    code: Annotated[str, typer.Argument(metavar="FILE:NAME", help="The training code, as in train.py:train.")],
+    code: o.TrainingCodeArgument,
     config: Annotated[
         Path | None,
         typer.Option("--config", "-c", help="Settings in TOML, as of `run` or `compare`.", show_default=False),
@@ -235,25 +218,16 @@ def advise(
         float | None,
         typer.Option(help="Share of --steps after which all take the best weights (default: 0.5).", show_default=False),
     ] = None,
-    space: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=TOML", help="A dimension, as for `run`. Repeatable."),
-    ] = None,
-    metric: Annotated[
-        str | None, typer.Option(help="The reported metric that is the score.", show_default=False)
-    ] = None,
-    mode: Annotated[
-        str | None, typer.Option(metavar="max|min", help="Which score is better.", show_default=False)
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Root of all randomness.", show_default=False)] = None,
+    space: o.SpaceOption = None,
+    metric: o.MetricOption = None,
+    mode: o.ModeOption = None,
+    seed: o.SeedOption = None,
     workers: o.WorkersOption = None,
     inline: o.InlineOption = False,
     name: Annotated[
         str | None, typer.Option(help="The pilot's name; one that exists goes on.", show_default=False)
     ] = None,
-    directory: Annotated[
-        str | None, typer.Option("--directory", "-d", help="Where its folder lies (default: runs).", show_default=False)
-    ] = None,
+    directory: o.FolderOption = None,
     json: o.JsonOption = False,
 ) -> None:
     """Train a short pilot and recommend an interval, a population and a strategy, with the numbers behind them."""

@@ -30,6 +30,28 @@ ThreadsOption: TypeAlias = Annotated[
     int | None, typer.Option(help="Numerical threads of each worker.", show_default=False)
 ]
 InlineOption: TypeAlias = Annotated[bool, typer.Option("--inline", help="Train in this process, without workers.")]
+TrainingCodeArgument: TypeAlias = Annotated[
+    str, typer.Argument(metavar="FILE:NAME", help="The training code, as in train.py:train.")
+]
+ConfigOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Settings in TOML; options win over it.", show_default=False)
+]
+IntervalOption: TypeAlias = Annotated[
+    int | None, typer.Option(help="Steps between two ready points.", show_default=False)
+]
+MetricOption: TypeAlias = Annotated[
+    str | None, typer.Option(help="The reported metric that is the score.", show_default=False)
+]
+ModeOption: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="max|min", help="Which score is better.", show_default=False)
+]
+SeedOption: TypeAlias = Annotated[int | None, typer.Option(help="Root of all randomness.", show_default=False)]
+SpaceOption: TypeAlias = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=TOML", help="A dimension, as for `run`. Repeatable.")
+]
+FolderOption: TypeAlias = Annotated[
+    str | None, typer.Option("--directory", "-d", help="Where its folder lies (default: runs).", show_default=False)
+]
 CodeOption: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="FILE:NAME", help="Where the code is now, if it has moved.", show_default=False),

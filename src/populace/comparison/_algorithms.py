@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, final
 
@@ -36,8 +36,9 @@ class Plan:
     """Added to the seed: an algorithm that repeats what another has found must not repeat its luck."""
 
 
+@dataclass(frozen=True)
 class Baseline(ABC):
-    """An algorithm that is not a policy of the whole population."""
+    """An algorithm that is not a policy of the whole population. Its fields are all that it is."""
 
     @property
     @abstractmethod
@@ -67,9 +68,10 @@ class Baseline(ABC):
     def summary(self) -> str:
         """What it does with its member-steps, in a line for somebody who has never heard of it."""
 
-    @abstractmethod
+    @final
     def to_json(self) -> dict[str, object]:
         """Returns it as strict JSON values, to be recognised again."""
+        return {"kind": type(self).__name__, **asdict(self)}
 
 
 Algorithm = Policy | Baseline

@@ -8,13 +8,14 @@ has found, on other random numbers: they tell how much of a gain lies in the sch
 from __future__ import annotations
 
 import importlib.util
+from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 from populace._errors import MissingExtra, UsageError
 from populace.comparison._algorithms import Baseline, Plan
-from populace.core import PBT, RandomSearch
+from populace.core import PBT, Policy, RandomSearch
 from populace.core.baselines import Attempts, Follow
 from populace.core.exploit import Truncation
 from populace.core.explore import NoExplore
@@ -22,7 +23,7 @@ from populace.space import Hyperparameters
 
 if TYPE_CHECKING:
     from populace.comparison._terms import Terms
-    from populace.run import Result
+    from populace.run import Best, Result
 
 _OTHER_LUCK = 1_000_000  # seeds of users are small
 _WARM_UP = 10
@@ -77,9 +78,6 @@ class SequentialSearch(Baseline):
         ended = "each to its end" if self.pruner is None else "those below the median of the others given up early"
         return f"one run after another, {ended}; the next hyperparameters are chosen by {how} from all results so far"
 
-    def to_json(self) -> dict[str, object]:
-        return _json(self)
-
     def _policy(self, steps: int, interval: int) -> Attempts:
         return Attempts(
             steps=steps,
@@ -131,9 +129,6 @@ class SuccessiveHalving(Baseline):
             "at its rung begins new hyperparameters from fresh weights"
         )
 
-    def to_json(self) -> dict[str, object]:
-        return _json(self)
-
     def _policy(self, steps: int, interval: int) -> Attempts:
         grace = interval if self.grace is None else self.grace
         return Attempts(steps=steps, sampler=self.sampler, pruner="halving", grace=grace, factor=self.factor)
@@ -181,76 +176,62 @@ class Fixed(Baseline):
         copies = "; lagging members copy the weights of better ones" if self.exploit else ""
         return f"every member trains with given hyperparameters ({given}){copies}"
 
-    def to_json(self) -> dict[str, object]:
-        return _json(self)
+
+@dataclass(frozen=True)
+class _Again(Baseline):
+    """N models trained from scratch, on other random numbers, with what another algorithm's winner has found."""
+
+    of: str
+
+    @property
+    def needs(self) -> str | None:
+        return self.of
+
+    def check(self, terms: Terms) -> None:
+        pass  # what it trains is found later
+
+    def plan(self, terms: Terms, found: Result | None) -> Plan:
+        assert found is not None, "the run that it needs was trained before"
+        policy = self._policy(terms, found.best)
+        return Plan(policy=policy, population=terms.population, steps=terms.steps, seed_shift=_OTHER_LUCK)
+
+    @abstractmethod
+    def _policy(self, terms: Terms, winner: Best) -> Policy:
+        """Returns the policy that trains with what was found."""
 
 
 @final
 @dataclass(frozen=True)
-class WinningSchedule(Baseline):
+class WinningSchedule(_Again):
     """N models trained from scratch along the schedule that another algorithm's winner has found on the same seed.
 
     Attributes:
         of: The name of that algorithm in the comparison.
     """
 
-    of: str
-
-    @property
-    def needs(self) -> str | None:
-        return self.of
-
-    def check(self, terms: Terms) -> None:
-        pass  # what it trains is found later
-
-    def plan(self, terms: Terms, found: Result | None) -> Plan:
-        assert found is not None, "the run that it needs was trained before"
-        policy = Follow(schedule=found.best.schedule.to_json(), members=terms.population)
-        return Plan(policy=policy, population=terms.population, steps=terms.steps, seed_shift=_OTHER_LUCK)
+    def _policy(self, terms: Terms, winner: Best) -> Policy:
+        return Follow(schedule=winner.schedule.to_json(), members=terms.population)
 
     @property
     def summary(self) -> str:
         return f"every member trains from scratch along the schedule that {self.of} found on the same seed"
 
-    def to_json(self) -> dict[str, object]:
-        return _json(self)
-
 
 @final
 @dataclass(frozen=True)
-class FinalHyperparameters(Baseline):
+class FinalHyperparameters(_Again):
     """N models trained from scratch with the last hyperparameters of another algorithm's winner, held constant.
 
     Attributes:
         of: The name of that algorithm in the comparison.
     """
 
-    of: str
-
-    @property
-    def needs(self) -> str | None:
-        return self.of
-
-    def check(self, terms: Terms) -> None:
-        pass  # what it trains is found later
-
-    def plan(self, terms: Terms, found: Result | None) -> Plan:
-        assert found is not None, "the run that it needs was trained before"
-        policy = RandomSearch(initial=(found.best.hyperparameters,) * terms.population)
-        return Plan(policy=policy, population=terms.population, steps=terms.steps, seed_shift=_OTHER_LUCK)
+    def _policy(self, terms: Terms, winner: Best) -> Policy:
+        return RandomSearch(initial=(winner.hyperparameters,) * terms.population)
 
     @property
     def summary(self) -> str:
         return f"every member trains from scratch with the last hyperparameters of the winner of {self.of}, held fixed"
-
-    def to_json(self) -> dict[str, object]:
-        return _json(self)
-
-
-def _json(
-    baseline: SequentialSearch | SuccessiveHalving | Fixed | WinningSchedule | FinalHyperparameters,
-) -> dict[str, object]:
-    return {"kind": type(baseline).__name__, **asdict(baseline)}
 
 
 def _require(package: str, extra: str, name: str) -> None:

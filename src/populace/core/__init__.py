@@ -4,6 +4,7 @@ from populace.core._codec import policy_from_json, policy_to_json, source_digest
 from populace.core._decision import Continue, Decision, Exploit, Retire, Start, Wait
 from populace.core._guard import Guard
 from populace.core._lineage import Lineage
+from populace.core._looks import Looks
 from populace.core._oversampled import RULE as OVERSAMPLED
 from populace.core._oversampled import Oversampled
 from populace.core._pbt import MFPBT, PBT, Compare, Copy, RandomSearch
@@ -40,6 +41,7 @@ __all__ = [
     "Latest",
     "Level",
     "Lineage",
+    "Looks",
     "Mode",
     "Outcome",
     "Oversampled",

@@ -16,11 +16,12 @@ than `keep` starts have finite scores, the others are treated as members that di
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import final
 
 from populace._errors import UsageError
 from populace.core._decision import Continue, Decision, Exploit, Retire, Wait
+from populace.core._looks import Looks
 from populace.core._pbt import PBT
 from populace.core._policy import Policy
 from populace.core._population import Population
@@ -50,24 +51,13 @@ class Oversampled(Policy):
         if not isinstance(self.policy, Policy) or isinstance(self.policy, Oversampled):
             raise UsageError(f"`policy` must be a policy such as PBT(), but got {self.policy!r}")
 
-    @property
-    def memory(self) -> int:
-        return self.policy.memory
-
-    @property
-    def needs_history(self) -> bool:
-        return self.policy.needs_history
-
-    @property
-    def needs_best(self) -> bool:
-        return self.policy.needs_best
+    def looks(self, size: int) -> Looks:
+        looks = self.policy.looks(min(self.keep, size))
+        return replace(looks, depth=max(2, looks.depth))
 
     @property
     def starts(self) -> tuple[Hyperparameters, ...]:
         return self.policy.starts
-
-    def depth(self, size: int) -> int:
-        return max(2, self.policy.depth(min(self.keep, size)))
 
     def warnings(self, size: int) -> list[str]:
         lines = self.policy.warnings(min(self.keep, size))

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TypeVar, final
+from typing import final
 
 from populace._errors import UsageError
 from populace.core._decision import Continue, Decision, Exploit, Retire, Start, Wait
 from populace.core._guard import Guard
+from populace.core._looks import Looks
 from populace.core._policy import Policy, start
 from populace.core._population import Population
 from populace.core._score import Failed, Finite
 from populace.core._segment import Segment, Why
-from populace.core._whole import check_whole
-from populace.core.exploit import (
-    Backtrack,
-    ExploitStrategy,
-    Keep,
-    MultiFrequency,
-    NoExploit,
-    Speeds,
-    Take,
-    Truncation,
-)
+from populace.core._whole import check_whole, option_of
+from populace.core.exploit import ExploitStrategy, Keep, MultiFrequency, NoExploit, Speeds, Take, Truncation
 from populace.core.explore import (
     ExploreStrategy,
     FunctionExplore,
@@ -37,8 +29,6 @@ from populace.core.explore import (
     explored,
 )
 from populace.space import Hyperparameters, Key
-
-E = TypeVar("E", bound=Enum)
 
 
 class Copy(Enum):
@@ -102,8 +92,8 @@ class PBT(Policy):
         for name, value in self._left_out().items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
-        object.__setattr__(self, "copy", _member_of(Copy, "copy", self.copy))
-        object.__setattr__(self, "compare", _member_of(Compare, "compare", self.compare))
+        object.__setattr__(self, "copy", option_of(Copy, "copy", self.copy))
+        object.__setattr__(self, "compare", option_of(Compare, "compare", self.compare))
         if not isinstance(self.exploit, ExploitStrategy):
             raise UsageError(
                 f"`exploit` must be a strategy such as Truncation(0.2) or TTest(), but got {self.exploit!r}"
@@ -139,24 +129,17 @@ class PBT(Policy):
             return {"exploit": Speeds(), "explore": Strides()}
         return {"exploit": Truncation(), "explore": Perturb()}
 
-    @property
-    def memory(self) -> int:
-        return self.exploit.memory
+    def looks(self, size: int) -> Looks:
+        looks = self.exploit.looks(size)
+        return replace(
+            looks,
+            history=looks.history or self.compare is Compare.EQUAL_PROGRESS,
+            depth=max(looks.depth, self.explore.depth(size) if isinstance(self.explore, InformedExplore) else 0),
+        )
 
     @property
     def starts(self) -> tuple[Hyperparameters, ...]:
         return tuple(self.initial)
-
-    @property
-    def needs_history(self) -> bool:
-        return self.compare is Compare.EQUAL_PROGRESS
-
-    @property
-    def needs_best(self) -> bool:
-        return isinstance(self.exploit, Backtrack)
-
-    def depth(self, size: int) -> int:
-        return self.explore.depth(size) if isinstance(self.explore, InformedExplore) else 0
 
     def warnings(self, size: int) -> list[str]:
         return self.exploit.warnings(size)
@@ -290,11 +273,3 @@ def _newest(population: Population, member: int) -> Segment:
 
 def _one_of(donors: Sequence[int], key: Key) -> int:
     return donors[int(key.fold("exploit").generator().integers(len(donors)))]
-
-
-def _member_of(kind: type[E], name: str, value: E | str) -> E:
-    try:
-        return kind(value.value if isinstance(value, Enum) else value)
-    except ValueError:
-        allowed = ", ".join(repr(option.value) for option in kind)
-        raise UsageError(f"`{name}` must be one of {allowed}, but got {value!r}") from None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
 
 from populace.core._decision import Continue, Decision, Exploit, Start
+from populace.core._looks import Looks
 from populace.core._population import Population
 from populace.core._retention import base_of
 from populace.core._segment import Segment, SegmentId
@@ -16,31 +16,13 @@ from populace.space import Hyperparameters, Key, Space
 class Policy(ABC):
     """Decides for one member from one snapshot. Pure: the same arguments give the same decision, anywhere."""
 
-    needs_log: ClassVar[bool] = False
-    """Whether it looks at all segments up to each member's newest, not at ancestries alone."""
-
     @abstractmethod
     def decide(self, population: Population, segment: Segment, key: Key) -> Decision:
         """Returns what the member whose newest ended segment this is does next."""
 
-    @property
     @abstractmethod
-    def memory(self) -> int:
-        """How many evaluations back along the ancestry it looks."""
-
-    @property
-    @abstractmethod
-    def needs_history(self) -> bool:
-        """Whether it looks at segments older than the newest of each member."""
-
-    @abstractmethod
-    def depth(self, size: int) -> int:
-        """Returns how many of each member's newest segments it looks at in a population of `size`; 0 for none."""
-
-    @property
-    @abstractmethod
-    def needs_best(self) -> bool:
-        """Whether it looks at `Population.best`, the best segment of the whole run, and may copy it."""
+    def looks(self, size: int) -> Looks:
+        """Returns what it looks at in a population of `size` members."""
 
     @property
     @abstractmethod
@@ -72,7 +54,8 @@ def decide(population: Population, member: int, policy: Policy, key: Key) -> Dec
         population.space.check(decision.hyperparameters)
     if isinstance(decision, Exploit):
         newest, best = population.latest[decision.donor.member], population.best
-        donor = best if policy.needs_best and best is not None and best.id == decision.donor else newest
+        is_best = best is not None and best.id == decision.donor and policy.looks(population.size).best
+        donor = best if is_best else newest
         assert decision.donor != segment.id, "a member is never its own donor"
         assert donor is not None, "a donor has ended a segment"
         assert donor.id == decision.donor, "a donor's newest segment is copied, or the best of the run"

@@ -8,6 +8,7 @@ from typing import final
 
 from populace._errors import UsageError
 from populace.core._codec import policy_from_json, policy_to_json
+from populace.core._looks import Looks
 from populace.core._policy import Policy
 from populace.core._population import Population
 from populace.core._score import Mode
@@ -74,6 +75,11 @@ class RunSpec:
         for given in self.policy.starts:
             self.space.check({**self.space.sample(Key(self.seed)), **given})
 
+    @property
+    def looks(self) -> Looks:
+        """What its decisions look at."""
+        return self.policy.looks(self.population)
+
     def to_json(self) -> dict[str, object]:
         """Returns the specification as strict JSON values."""
         return {
@@ -82,7 +88,7 @@ class RunSpec:
             "policy": policy_to_json(self.policy),
             "mode": self.mode.value,
             # Stores keep one checkpoint more for such a policy, and do not know policies.
-            **({"needs_best": True} if self.policy.needs_best else {}),
+            **({"needs_best": True} if self.looks.best else {}),
         }
 
     @classmethod

@@ -1,9 +1,13 @@
-"""The rules that counts, other numbers and names obey."""
+"""The rules that counts, other numbers, names and options obey."""
 
 from __future__ import annotations
 
+from enum import Enum
+from typing import TypeVar
+
 from populace._errors import UsageError
 
+E = TypeVar("E", bound=Enum)
 MOST = 10**12  # the sums of a whole population still fit the 64 bits of a database's integers
 
 
@@ -24,6 +28,19 @@ def check_whole(name: str, value: object, least: int, remedy: str, most: int | N
 def is_number(value: object) -> bool:
     """Returns whether a setting is a number that can be compared with its bounds; a bool is none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def option_of(kind: type[E], name: str, value: E | str) -> E:
+    """Returns the option that a setting names, or is.
+
+    Raises:
+        UsageError: There is none.
+    """
+    try:
+        return kind(value.value if isinstance(value, Enum) else value)
+    except ValueError:
+        allowed = ", ".join(repr(option.value) for option in kind)
+        raise UsageError(f"`{name}` must be one of {allowed}, but got {value!r}") from None
 
 
 def check_metric(metric: object) -> None:

@@ -19,12 +19,14 @@ from populace.run._words import change_in_words, exploit_in_words, fallback_in_w
 if TYPE_CHECKING:
     from populace.run._settings import (
         ExecutorSettings,
+        PopulationSettings,
         RunSettings,
+        TaskSettings,
         arguments_of,
+        given,
         read_model,
         read_policy,
         read_settings,
-        read_space,
     )
 
 __all__ = [
@@ -33,10 +35,12 @@ __all__ = [
     "Display",
     "ExecutorSettings",
     "Interrupts",
+    "PopulationSettings",
     "Replayed",
     "Result",
     "RunSettings",
     "Silence",
+    "TaskSettings",
     "arguments_of",
     "change_in_words",
     "choose_display",
@@ -46,13 +50,13 @@ __all__ = [
     "fallback_in_words",
     "find_run",
     "fresh_name",
+    "given",
     "list_runs",
     "load_entry",
     "make_directory",
     "read_model",
     "read_policy",
     "read_settings",
-    "read_space",
     "refuse_while_loading",
     "replay",
     "resume",
@@ -63,8 +67,8 @@ __all__ = [
 ]
 
 _SETTINGS = (
-    *("ExecutorSettings", "RunSettings", "arguments_of"),
-    *("read_model", "read_policy", "read_settings", "read_space"),
+    *("ExecutorSettings", "PopulationSettings", "RunSettings", "TaskSettings", "arguments_of", "given"),
+    *("read_model", "read_policy", "read_settings"),
 )
 
 

@@ -95,40 +95,50 @@ class ExecutorSettings(BaseModel):
 _TAKEN = {kind.__name__: {field.name for field in fields(kind)} for kind in (Processes, Inline, Vectorised)}
 
 
-@final
-class RunSettings(BaseModel):
-    """Everything that `tune` takes and a file can hold. What is left out is `tune`'s default."""
+class TaskSettings(BaseModel):
+    """What runs, comparisons and pilots all take."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    population: int | None = None
-    """Number of members."""
     steps: int | None = None
     """Steps each member trains."""
-    interval: int | None = None
-    """Steps between two ready points."""
     metric: str | None = None
     """The reported metric that is the score."""
     mode: Literal["max", "min"] | None = None
     """Whether a larger or a smaller score is better."""
-    seed: int | None = None
-    """Root of all randomness."""
     directory: str | None = None
-    """Where run folders lie."""
+    """Where its folder lies."""
     name: str | None = None
-    """The run's name."""
+    """Its name."""
+    max_failures: int | None = None
+    """Failures in a row after which a member is replaced, or given up where nobody is copied."""
+    allow_pickle: bool | None = None
+    """Whether checkpoints may hold pickles."""
+    space: dict[str, Any] = {}
+    """The search space."""
+
+
+class PopulationSettings(TaskSettings):
+    """What runs and comparisons take."""
+
+    population: int | None = None
+    """Number of members."""
+    interval: int | None = None
+    """Steps between two ready points."""
     synchronous: bool | None = None
     """Whether members wait for one another."""
     evaluate_every: int | None = None
     """Steps between evaluations."""
-    max_failures: int | None = None
-    """Failures in a row after which a member is replaced."""
-    allow_pickle: bool | None = None
-    """Whether checkpoints may hold pickles."""
+
+
+@final
+class RunSettings(PopulationSettings):
+    """Everything that `tune` takes and a file can hold. What is left out is `tune`'s default."""
+
+    seed: int | None = None
+    """Root of all randomness."""
     callbacks: list[str] = []
     """Callbacks, each as FILE:NAME."""
-    space: dict[str, Any] = {}
-    """The search space."""
     policy: Any = None
     """What decides: a table with a kind, or the bare name of one."""
     executor: ExecutorSettings = ExecutorSettings()
@@ -177,19 +187,34 @@ def arguments_of(settings: RunSettings) -> dict[str, Any]:
     Raises:
         UsageError: `population`, `steps` or the space is missing, or a table breaks a rule.
     """
-    for name in ("population", "steps"):
-        if getattr(settings, name) is None:
-            raise UsageError(f"a run needs `{name}`, but the settings hold none: write {name} = 16, or give --{name}")
-    if not settings.space:
-        raise UsageError("a run needs a space, but the settings hold none: write [space] with a dimension per line")
-    tables = {"space", "policy", "executor", "callbacks"}
-    plain = {name: getattr(settings, name) for name in RunSettings.model_fields if name not in tables}
     return {
-        **{name: value for name, value in plain.items() if value is not None},
-        "space": read_space(settings.space),
+        **given(settings, "a run", needed=("population", "steps"), apart={"policy", "executor", "callbacks"}),
         "policy": None if settings.policy is None else cast("Policy", read_policy(settings.policy)),
         "executor": settings.executor.make(),
     }
+
+
+def given(
+    settings: TaskSettings, whose: str, *, needed: Sequence[str] = (), apart: Collection[str] = ()
+) -> dict[str, Any]:
+    """Returns settings as arguments, without those left out; the space is read.
+
+    Args:
+        settings: The settings.
+        whose: Whose they are, for messages.
+        needed: Numbers that must be given, beside the space.
+        apart: Settings that are not wanted.
+
+    Raises:
+        UsageError: One that is needed is missing, or a dimension breaks a rule.
+    """
+    for name in needed:
+        if getattr(settings, name) is None:
+            raise UsageError(f"{whose} needs `{name}`, but the settings hold none: write {name} = 16, or give --{name}")
+    if not settings.space:
+        raise UsageError(f"{whose} needs a space, but the settings hold none: write [space] with a dimension per line")
+    held = {name: getattr(settings, name) for name in type(settings).model_fields if name not in apart}
+    return {**{name: value for name, value in held.items() if value is not None}, "space": read_space(settings.space)}
 
 
 def read_space(dimensions: Mapping[str, object]) -> Space:

@@ -55,7 +55,7 @@ class Run:
             begun: A generation that everybody has begun.
         """
         needed = {s.id for s in self.segments.values() if s.checkpoint_kept and s.generation >= begun}
-        if self.spec.synchronous and self.spec.policy.needs_best:
+        if self.spec.synchronous and self.spec.looks.best:
             then = [s for s in self.segments.values() if isinstance(s.outcome, Finite) and s.generation <= begun]
             needed |= {s.id for s in sorted(then, key=lambda s: s.precedence(self.spec.mode))[-1:]}
         return needed

@@ -241,7 +241,7 @@ class Store(Protocol):
         * What raises `DiskFull` has written nothing, and may be called again.
         * `begin` pins the parent's checkpoint until the segment ends. In synchronous mode the checkpoints of a
           generation stay until every member that trains on has begun the next, since all decide on it, and so does the
-        best segment up to then where the policy may copy it (`Policy.needs_best`). What `core.kept`
+        best segment up to then where the policy may copy it (`Looks.best`). What `core.kept`
           names is never collected; what it does not name is collected at the next `publish`, `fall_back`, or `fail`
           that gives up.
         * A checkpoint that was found damaged is no longer kept, and nobody begins from it any more but the member whose

@@ -42,7 +42,7 @@ class Backlog:
         best_state: Any,
     ) -> None:
         self._mode = spec.mode
-        self._keeps_best = spec.policy.needs_best
+        self._keeps_best = spec.looks.best
         self._claims = claims
         self._writer = writer
         self._every = every

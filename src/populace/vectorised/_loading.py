@@ -60,7 +60,7 @@ def load_rows(
 
 def load_best(programs: Programs, spec: RunSpec, checkpoints: CheckpointStore, best: Segment | None) -> Any:
     """Returns the state of the best segment of the run; None where no decision will copy it."""
-    if best is None or not best.can_donate or not spec.policy.needs_best:
+    if best is None or not best.can_donate or not spec.looks.best:
         return None
     return _saved_state(programs, spec, checkpoints, best)
 

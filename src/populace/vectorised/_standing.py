@@ -74,18 +74,19 @@ class Standing:
 
     def __init__(self, store: Store, spec: RunSpec, claims: Sequence[Claim]) -> None:
         self._spec = spec
+        self._looks = spec.looks
         self._members = [claim.member for claim in claims]
         self._joined = {claim.member: claim.joined for claim in claims}
         changes = store.snapshot()
         ended = [s for s in changes.ended if s.member < spec.population]
         population = spec.empty().with_ended(ended, changes.sequence)
-        if spec.policy.needs_best:
+        if self._looks.best:
             population = with_records(population, store)
         needed = [s.fallback for s in ended if s.fallback is not None]
         if spec.synchronous:  # whoever has gone further counts as it stood before, or where it stands
             needed += [SegmentId(s.member, s.generation - 1) for s in ended if s.generation]
         population = with_segments(population, store, needed)
-        self._population = with_ancestors(population, store, spec.policy, population.forest.values())
+        self._population = with_ancestors(population, store, self._looks, population.forest.values())
         self._sequence = population.sequence
         self._keys = DecisionKeys(spec)
         self._unmade: tuple[Begun, Mapping[int, Ending], int] | None = None
@@ -291,12 +292,11 @@ class Standing:
 
     def _prune(self) -> None:
         """Forgets segments that no decision will look at again."""
-        population, policy = self._population, self._spec.policy
-        depth = policy.depth(population.size)
-        is_small = len(population.forest) <= population.size * (4 * (policy.memory + depth) + 1) + _SPARE
-        if policy.needs_log or is_small:
+        population, looks = self._population, self._looks
+        is_small = len(population.forest) <= population.size * (4 * (looks.memory + looks.depth) + 1) + _SPARE
+        if looks.log or is_small:
             return
-        forest = {s.id: s for s in population.lives(depth)} if depth else {}
+        forest = {s.id: s for s in population.lives(looks.depth)} if looks.depth else {}
         parents = [population.forest.get(s.parent) for s in forest.values() if s.parent is not None]
         forest |= {s.id: s for s in parents if s is not None}
         for newest in population.latest:
@@ -304,9 +304,9 @@ class Standing:
             for segment in () if newest is None else population.ancestry(newest):
                 forest[segment.id] = segment
                 # At equal progress the evaluations count from where everybody has been.
-                is_later = policy.needs_history and segment.end_step > population.least_steps
+                is_later = looks.history and segment.end_step > population.least_steps
                 seen += 0 if is_later else len(segment.evaluations)
-                if seen >= policy.memory and not is_later:
+                if seen >= looks.memory and not is_later:
                     break
         self._population = replace(population, forest=forest)
 

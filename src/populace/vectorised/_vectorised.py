@@ -97,7 +97,7 @@ class Vectorised(Executor):
             import jax  # noqa: F401 - an extra, asked for here so that nothing is created without it
         except ImportError:
             raise MissingExtra('Vectorised needs JAX: pip install "populace[jax]"') from None
-        if job.spec.policy.needs_log:
+        if job.spec.looks.log:
             raise UsageError(
                 f"Vectorised trains a population side by side, but {type(job.spec.policy).__name__} makes one attempt "
                 "after another: use executor=populace.Processes() or Inline()"

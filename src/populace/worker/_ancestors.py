@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from populace.core import Policy, Population, Segment, SegmentId
+from populace.core import Looks, Population, Segment, SegmentId
 from populace.store import Store
 
 
@@ -25,15 +25,14 @@ def with_records(population: Population, store: Store) -> Population:
     return population.with_records(sorted(past, key=lambda s: s.ended or 0))
 
 
-def with_ancestors(population: Population, store: Store, policy: Policy, known: Iterable[Segment]) -> Population:
-    """Returns the population with the older segments in its forest that a policy looks at from each member's newest."""
+def with_ancestors(population: Population, store: Store, looks: Looks, known: Iterable[Segment]) -> Population:
+    """Returns the population with the older segments in its forest that are looked at from each member's newest."""
     known = list(known)
-    population = with_segments(population, store, _lived(policy, population.size, known))
-    depth = policy.depth(population.size)
-    if depth:
-        recent = [population.forest[id] for id in _lived(policy, population.size, known)] + known
+    population = with_segments(population, store, _lived(looks, known))
+    if looks.depth:
+        recent = [population.forest[id] for id in _lived(looks, known)] + known
         population = with_segments(population, store, [s.parent for s in recent if s.parent is not None])
-    if not (policy.memory or policy.needs_history):
+    if not (looks.memory or looks.history):
         return population
     found: dict[SegmentId, Segment] = {}
     least = min((s.end_step for s in known), default=0)
@@ -41,9 +40,9 @@ def with_ancestors(population: Population, store: Store, policy: Policy, known: 
         walker, seen = segment, 0
         while walker.parent is not None:
             # At equal progress the evaluations count from where everybody has been.
-            is_later = policy.needs_history and walker.end_step > least
+            is_later = looks.history and walker.end_step > least
             seen += 0 if is_later else len(walker.evaluations)
-            if seen >= policy.memory and not is_later:
+            if seen >= looks.memory and not is_later:
                 break
             parent = population.forest.get(walker.parent) or found.get(walker.parent)
             if parent is None:
@@ -52,13 +51,13 @@ def with_ancestors(population: Population, store: Store, policy: Policy, known: 
     return replace(population, forest={**population.forest, **found}) if found else population
 
 
-def _lived(policy: Policy, size: int, known: Iterable[Segment]) -> list[SegmentId]:
-    """Returns the members' own segments before their newest that a policy looks at."""
-    depth = policy.depth(size)
-    first = {s.member: 0 if policy.needs_log else max(0, s.generation - depth + 1) for s in known}
-    if not (depth or policy.needs_log):
-        return []
-    return [SegmentId(s.member, generation) for s in known for generation in range(first[s.member], s.generation)]
+def _lived(looks: Looks, known: Iterable[Segment]) -> list[SegmentId]:
+    """Returns the members' own segments before their newest that are looked at."""
+
+    def first(newest: Segment) -> int:
+        return 0 if looks.log else max(0, newest.generation + 1 - max(1, looks.depth))
+
+    return [SegmentId(s.member, generation) for s in known for generation in range(first(s), s.generation)]
 
 
 def ended(store: Store, id: SegmentId, sequence: int) -> Segment:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import final
 
-from populace.core import Population, RunSpec, Segment, SegmentId, lockstep_id
+from populace.core import Looks, Population, RunSpec, Segment, SegmentId, lockstep_id
 from populace.store import Store
 from populace.worker._ancestors import ended, with_ancestors, with_records, with_segments
 
@@ -25,6 +25,7 @@ class View:
     def __init__(self, store: Store, spec: RunSpec) -> None:
         self._store = store
         self._spec = spec
+        self._looks = spec.looks
         self._population = spec.empty()
         self._filled: Sequence[Segment | None] = self._population.latest
         """Where members stood whose older segments are loaded."""
@@ -38,12 +39,12 @@ class View:
             newest: The member's newest ended segment.
             joined: As in `Claim`.
         """
-        if not self._looks_back:
+        if not self._spec.synchronous and self._looks == Looks():
             return self._in_short(newest)
         changes = self._store.snapshot(self._population.sequence)
         is_first = self._population.sequence == 0
         self._population = self._population.with_ended(changes.ended, changes.sequence).with_damaged(changes.damaged)
-        if is_first and self._spec.policy.needs_best:
+        if is_first and self._looks.best:
             self._population = with_records(self._population, self._store)
         self._prune()
         self._fill(newest, joined)
@@ -63,37 +64,24 @@ class View:
         self._population = with_segments(population, self._store, needed)
         return self._population
 
-    @property
-    def _looks_back(self) -> bool:
-        """Whether decisions depend on more than each member's newest segment."""
-        policy = self._spec.policy
-        looks_back = policy.memory > 0 or policy.needs_history or policy.needs_best or policy.needs_log
-        return self._spec.synchronous or looks_back or self._depth > 0
-
-    @property
-    def _depth(self) -> int:
-        """How many of each member's newest segments decisions depend on."""
-        return self._spec.policy.depth(self._spec.population)
-
     def _fill(self, newest: Segment, joined: int) -> None:
         """Loads the ancestors that the policy looks at and that ended before this worker first looked."""
         if newest.fallback is not None:
             self._population = with_segments(self._population, self._store, [newest.fallback])
-        latest, whole = self._population.latest, self._spec.synchronous or self._spec.policy.needs_history
+        latest, whole = self._population.latest, self._spec.synchronous or self._looks.history
         known = [s for s, before in zip(latest, self._filled, strict=True) if s and (whole or s is not before)]
         if self._spec.synchronous:
             level = [lockstep_id(s, newest.generation, joined) for s in known]
             self._population = with_segments(self._population, self._store, level)
             known = [self._population.forest[id] for id in level]
-        self._population = with_ancestors(self._population, self._store, self._spec.policy, known)
+        self._population = with_ancestors(self._population, self._store, self._looks, known)
         self._filled = latest
 
     def _prune(self) -> None:
         """Forgets segments that no decision will look at again, so that a long run does not fill the memory."""
-        population = self._population
-        if self._spec.policy.needs_log:
-            return
-        if len(population.forest) <= 4 * population.size * (1 + self._spec.policy.memory + self._depth) + _SPARE:
+        population, looks = self._population, self._looks
+        is_small = len(population.forest) <= 4 * population.size * (1 + looks.memory + looks.depth) + _SPARE
+        if looks.log or is_small:
             return
         # What is still needed of them is loaded again at once.
         newest = {s.id: s for s in population.latest if s is not None}

@@ -15,20 +15,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, TypeVar, final
+from typing import final
 
-from populace._errors import UsageError
 from populace.core._decision import Continue, Decision, Retire, Start
+from populace.core._looks import Looks
 from populace.core._policy import Policy, start
 from populace.core._population import Population
 from populace.core._score import Failed
 from populace.core._segment import Segment, Why
-from populace.core._whole import check_whole
+from populace.core._whole import check_whole, option_of
 from populace.core.baselines._history import Attempt, attempts_of, rungs
 from populace.core.baselines._optuna import is_worse_than_median, misses_the_rung, suggest
 from populace.space import Hyperparameters, Key
 
-E = TypeVar("E", bound=Enum)
 _MOST_FAILED_IN_A_ROW = 10
 
 
@@ -65,8 +64,6 @@ class Attempts(Policy):
         initial: Hyperparameters of the first attempts, as in `PBT`.
     """
 
-    needs_log: ClassVar[bool] = True
-
     steps: int
     sampler: Sampler | str = Sampler.PRIOR
     pruner: Pruner | str | None = None
@@ -80,25 +77,13 @@ class Attempts(Policy):
         check_whole("startup", self.startup, 1, "a sampler needs something to learn from")
         check_whole("grace", self.grace, 1, "it is the steps before which nothing is given up")
         check_whole("factor", self.factor, 2, "1 in `factor` is promoted")
-        object.__setattr__(self, "sampler", _member_of(Sampler, "sampler", self.sampler))
+        object.__setattr__(self, "sampler", option_of(Sampler, "sampler", self.sampler))
         if self.pruner is not None:
-            object.__setattr__(self, "pruner", _member_of(Pruner, "pruner", self.pruner))
+            object.__setattr__(self, "pruner", option_of(Pruner, "pruner", self.pruner))
         object.__setattr__(self, "initial", tuple(dict(given) for given in self.initial))
 
-    @property
-    def memory(self) -> int:
-        return 0
-
-    @property
-    def needs_history(self) -> bool:
-        return False
-
-    @property
-    def needs_best(self) -> bool:
-        return False
-
-    def depth(self, size: int) -> int:
-        return 0
+    def looks(self, size: int) -> Looks:
+        return Looks(log=True)
 
     @property
     def starts(self) -> tuple[Hyperparameters, ...]:
@@ -181,11 +166,3 @@ class Attempts(Policy):
         mine = [a for a in attempts if a.root.member == segment.member][-_MOST_FAILED_IN_A_ROW:]
         failed = [a.steps == 0 and isinstance(a.segments[-1].outcome, Failed) for a in mine]
         return len(failed) == _MOST_FAILED_IN_A_ROW and all(failed)
-
-
-def _member_of(kind: type[E], name: str, value: E | str) -> E:
-    try:
-        return kind(value.value if isinstance(value, Enum) else value)
-    except ValueError:
-        allowed = ", ".join(repr(option.value) for option in kind)
-        raise UsageError(f"`{name}` must be one of {allowed}, but got {value!r}") from None

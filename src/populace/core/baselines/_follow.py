@@ -12,6 +12,7 @@ from typing import final
 
 from populace._errors import UsageError
 from populace.core._decision import Continue, Decision, Retire
+from populace.core._looks import Looks
 from populace.core._policy import Policy
 from populace.core._population import Population
 from populace.core._schedule import Schedule
@@ -39,20 +40,8 @@ class Follow(Policy):
         if not Schedule.from_json(self.schedule).pieces:
             raise UsageError("`schedule` must have at least one piece, but got an empty one: train a run first")
 
-    @property
-    def memory(self) -> int:
-        return 0
-
-    @property
-    def needs_history(self) -> bool:
-        return False
-
-    @property
-    def needs_best(self) -> bool:
-        return False
-
-    def depth(self, size: int) -> int:
-        return 0
+    def looks(self, size: int) -> Looks:
+        return Looks()
 
     @property
     def starts(self) -> tuple[Hyperparameters, ...]:

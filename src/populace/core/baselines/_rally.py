@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import final
 
 from populace.core._decision import Continue, Decision, Exploit, Retire
+from populace.core._looks import Looks
 from populace.core._policy import Policy
 from populace.core._population import Population
 from populace.core._score import Failed
@@ -32,20 +33,8 @@ class Rally(Policy):
     def __post_init__(self) -> None:
         check_whole("step", self.step, 1, "it is the ready point at which weights are copied")
 
-    @property
-    def memory(self) -> int:
-        return 0
-
-    @property
-    def needs_history(self) -> bool:
-        return False
-
-    @property
-    def needs_best(self) -> bool:
-        return False
-
-    def depth(self, size: int) -> int:
-        return 0
+    def looks(self, size: int) -> Looks:
+        return Looks()
 
     @property
     def starts(self) -> tuple[Hyperparameters, ...]:
