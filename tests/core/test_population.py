@@ -172,9 +172,9 @@ def test_recent_scores_are_those_of_the_ancestry_whatever_was_made_before(data, 
                 )
             )
         population = population.with_ended(ended, turn)
-        if data.draw(st.booleans()):
-            recent_PW = population.recent(width)
-            for member, segment in enumerate(population.latest):
+        for part in data.draw(st.sets(st.sampled_from([size, size - 1]))):
+            recent_PW = population.first(part).recent(width)
+            for member, segment in enumerate(population.latest[:part]):
                 window = [] if segment is None else [mode.orient(x) for x in population.window(segment, width)]
                 assert np.array_equal(recent_PW[member], window + [math.nan] * (width - len(window)), equal_nan=True)
 

@@ -111,8 +111,9 @@ class Population:
         from_held: dict[int, list[tuple[int, int, list[float]]]] = {}
         for member in changed:
             segment = self.latest[member]
-            parent = None if segment is None or segment.parent is None else latest[segment.parent.member]
-            if segment is not None and parent is not None and parent.id == segment.parent:
+            id = None if segment is None else segment.parent
+            parent = latest[id.member] if id is not None and id.member < self.size else None
+            if segment is not None and parent is not None and parent.id == id:
                 own = [sign * e.score for e in segment.evaluations[: -width - 1 : -1]]
                 from_held.setdefault(len(own), []).append((member, parent.member, own))
             else:
