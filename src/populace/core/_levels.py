@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -46,11 +47,17 @@ class Levels:
         """Returns by how many standard errors a member's level is above another's; None where noise is unknown."""
         if self.noise is None:
             return None
-        error = self.noise * math.sqrt(2 / max(1, min(int(self.num_P[member]), int(self.num_P[other]))))
-        gap = float(self.mean_P[member]) - float(self.mean_P[other])
+        nums, means = self._plain
+        error = self.noise * math.sqrt(2 / max(1, min(nums[member], nums[other])))
+        gap = means[member] - means[other]
         if error == 0:
             return math.copysign(math.inf, gap) if gap else 0.0
         return gap / error
+
+    @cached_property
+    def _plain(self) -> tuple[list[int], list[float]]:
+        """Numbers and means as Python's, whose arithmetic on single ones is several times as fast."""
+        return self.num_P.tolist(), self.mean_P.tolist()
 
 
 def levels(population: Population, window: int) -> Levels:
