@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -27,6 +28,7 @@ from populace.core import (
     SegmentId,
     decide,
     decision_key,
+    outcome_of,
 )
 from populace.core.exploit import Speeds, Truncation, TTest
 from populace.core.explore import NoExplore, Perturb, Resample, Strides
@@ -247,12 +249,57 @@ def test_member_counts_its_own_turns() -> None:
 
 def test_equal_progress_spares_those_who_are_late() -> None:
     """The late one is as good as the others were then; compared with their newest it would be the worst."""
-    climbing = [[level + 0.5 * at + 0.001 * (1, -1, 0.4)[at % 3] for at in range(20)] for level in range(10)]
-    late = [life if m != 8 else life[:10] for m, life in enumerate(climbing)]
+    climbing = [[level + 10 * at + 0.001 * (1, -1, 0.4)[at % 3] for at in range(20)] for level in range(10)]
+    late = [life if m != 8 else life[:19] for m, life in enumerate(climbing)]
     population = _lives(late)
     fair = PBT(exploit=Speeds(), explore=NoExplore(), compare=Compare.EQUAL_PROGRESS)
     assert 8 not in _donors(population, fair)
     assert 8 in _donors(population, STILL)
+
+
+@pytest.mark.slow
+@given(st.integers(2, 25), st.integers(0, 10_000), st.booleans())
+def test_nobody_copies_weights_trained_more_than_an_interval_longer_than_it(size: int, seed: int, diverged) -> None:
+    """Few workers take many members in turns: `steps=40` must not return a model that was trained for 150."""
+    random = np.random.default_rng(seed)
+    population = _lives([_rising([random.uniform(0, 9)], int(random.integers(1, 10)))[0] for _ in range(size)])
+    own = population.latest[0]
+    if diverged:
+        own = replace(own, outcome=Diverged(reason="nan"), evaluations=())
+        population = population.with_ended([own], population.sequence + 1)
+    answer = decide(population, 0, STILL, decision_key(0, 0, own.generation + 1))
+    near = {s.member for s in population.latest[1:] if s.end_step <= own.member_end + 1}
+    assert isinstance(answer, Exploit) or not diverged
+    if isinstance(answer, Exploit):
+        assert answer.donor.member in near or (diverged and not near)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [8, 20])
+def test_members_in_a_queue_train_no_weights_longer_than_the_run(size: int) -> None:
+    """Clones of clones of whoever was served first went on for more than three times the steps of the run."""
+    luck = np.random.default_rng(size)
+    population = _lives(_rising([0.0] * size, 1))
+    for generation, member in itertools.product(range(1, 40), range(size)):
+        newest = population.latest[member]
+        answer = decide(population, member, PBT(), decision_key(0, member, generation))
+        parent = population.latest[answer.donor.member] if isinstance(answer, Exploit) else newest
+        (evaluation,) = newest.evaluations
+        step, score = parent.end_step + 1, parent.end_step + luck.normal(0, 0.03)
+        ended = replace(
+            newest,
+            generation=generation,
+            parent=parent.id,
+            donor=answer.donor if isinstance(answer, Exploit) else None,
+            start_step=parent.end_step,
+            end_step=step,
+            member_start=generation,
+            outcome=outcome_of(score),
+            evaluations=(replace(evaluation, step=step, score=score),),
+        )
+        population = population.with_ended([ended], population.sequence + 1)
+    assert any(segment.donor is not None for segment in population.forest.values())
+    assert max(segment.end_step for segment in population.forest.values()) <= 41
 
 
 @pytest.mark.parametrize("outcome", [Diverged(reason="nan"), Failed(reason="boom")])

@@ -83,3 +83,11 @@ def test_source_of_hyperparameters_is_checked(tmp_path):
         f"decision: segment {mixed.id}: says that its hyperparameters are those of None, but they are of "
         f"{mixed.why['hyperparameters']}"
     ]
+
+
+@pytest.mark.slow
+def test_one_worker_for_many_members_returns_weights_of_about_the_runs_length(tmp_path):
+    """On a laptop, the model that comes back has been trained for what was asked, an interval more at most."""
+    result = tune(train, SPACE, population=10, steps=40, interval=2, name="q", directory=tmp_path, executor=Inline())
+    assert any(segment.donor is not None for segment in result.segments)
+    assert max(segment.end_step for segment in result.segments) <= 42

@@ -36,7 +36,7 @@ def _assert_exact(result: Result, *, population: int = 4, steps: int = 6):
 def test_a_loop_and_a_trainable_train_alike(tmp_path):
     """The two shapes are one idea: whoever changes from one to the other must not get another result."""
     loop = tune_toy(bowl_loop, tmp_path / "loop")
-    trainable = tune_toy(Bowl(), tmp_path / "trainable")
+    trainable = tune_toy(Bowl(), tmp_path / "trainable", evaluate_every=1)  # the loop reports at every step
     _assert_exact(loop)
     scores = [[(r["member"], r["generation"], r["score"]) for r in x.to_records()] for x in (loop, trainable)]
     assert scores[0] == scores[1]

@@ -222,7 +222,7 @@ class Population:
         Each member is represented by the newest segment on its ancestry that ends by then (unknown if there is none).
         Ranks are those of that time, but a member can donate only if it still can now: what is copied is its newest.
         """
-        if self._most_steps <= step:
+        if self.most_steps <= step:
             return self
         latest = [
             s if s is None or s.end_step <= step else next((a for a in self.ancestry(s) if a.end_step <= step), None)
@@ -237,7 +237,8 @@ class Population:
         return min((s.end_step for s in self.latest if s is not None), default=0)
 
     @cached_property
-    def _most_steps(self) -> int:
+    def most_steps(self) -> int:
+        """The most weight steps of a known member's newest segment."""
         return max((s.end_step for s in self.latest if s is not None), default=0)
 
     def at_generation(self, generation: int, since: int = 0) -> Population:

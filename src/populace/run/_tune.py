@@ -54,7 +54,9 @@ def tune(
         space: The search space: a mapping of names to dimensions. Plain tuples and lists work, and so do the
             distributions of Optuna, Ray Tune, ConfigSpace and scipy.
         population: Number of members, N.
-        steps: Steps that each member trains, T. The run costs exactly N x T member-steps.
+        steps: Steps that each member trains, T. The run costs exactly N x T member-steps. A clone's weights may have
+            been trained longer than its member where members are not in step: an interval at most under the default
+            policy.
         interval: Steps between two ready points, where a member is evaluated, saved, and may copy a better one. It
             should be long enough for the score to move by more than its noise.
         metric: The name of the reported metric that is the score; not needed where a single number is reported.
