@@ -129,6 +129,13 @@ class Block:
             self._rows_M = self._move(self._rows_M, padded, np.int32(len(from_to)))
         return []
 
+    def prepare(self, *, is_alone: bool) -> None:
+        """Makes the programs that will copy rows, by copying none; `is_alone`: no other block will ask for rows."""
+        self._rows_M = self._move(self._rows_M, np.zeros((self._num_rows, 2), np.int32), np.int32(0))
+        self.take(0)
+        if not is_alone:
+            self.put_many([], self.take_many([0]))
+
     def take(self, row: int) -> Any:
         """Returns a copy of a row."""
         return self._take(self._rows_M, np.int32(row))
