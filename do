@@ -121,7 +121,7 @@ check)
     check
     ;;
 bench)
-    case ${1:-} in quality) level=quality ;; algorithms) level=all ;; esac
+    case ${1:-} in quality) level=quality ;; algorithms | translation) level=all ;; esac
     setup "$level"
     exec .venv/bin/python -m benchmarks "$@"
     ;;

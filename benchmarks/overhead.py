@@ -12,8 +12,10 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks import _large, _sharing, _start, _training
+from benchmarks import _large, _sharing, _start, _training, _variants
 from benchmarks._figures import Figure, heading, wait_for_quiet
+
+POLICIES = "policies"
 
 
 def main(arguments: list[str]) -> int:
@@ -22,13 +24,23 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, and a hundredth of the large runs")
     parser.add_argument("--directory", help="where runs are written; a temporary directory otherwise")
     parser.add_argument("--wait", type=float, default=5.0, help="seconds to wait for a quiet machine before each run")
-    parser.add_argument("--only", action="append", choices=list(_SECTIONS), help="one section; may be repeated")
+    parser.add_argument("--only", action="append", choices=[*_SECTIONS, POLICIES], help="one section; may be repeated")
+    parser.add_argument(
+        "--policies",
+        default=",".join(_variants.POLICIES),
+        help=f"those of the section `policies`, with commas between, of {', '.join(_variants.POLICIES)}",
+    )
     told = parser.parse_args(arguments)
+    names = told.policies.split(",")
+    if unknown := {*names} - {*_variants.POLICIES}:
+        parser.error(f"no policy {', '.join(unknown)}: name some of {', '.join(_variants.POLICIES)}")
     print(heading())
     missed = 0
     with tempfile.TemporaryDirectory(dir=told.directory) as folder:
-        for name in told.only or _SECTIONS:
+        for name in _SECTIONS if told.only is None else (each for each in told.only if each != POLICIES):
             missed += _section(name, Path(folder) / name, quick=told.quick, wait_s=told.wait)
+        if told.only is None or POLICIES in told.only:
+            _policies(Path(folder) / POLICIES, names, 1 if told.quick else 5, told.wait)
     print(f"\n{missed} demands missed" if missed else "\nall demands met")
     return int(missed > 0)
 
@@ -42,6 +54,18 @@ def _section(name: str, folder: Path, *, quick: bool, wait_s: float) -> int:
         print(figure, flush=True)
         missed += figure.demand is not None and figure.value > figure.demand
     return missed
+
+
+def _policies(folder: Path, names: list[str], repeats: int, wait_s: float) -> None:
+    """Prints what each policy costs; nothing is demanded but that it is its own arithmetic."""
+    for synchronous in (False, True):
+        busy = wait_for_quiet(wait_s)
+        how = "generation by generation" if synchronous else "asynchronously"
+        title = f"processor time of an interval, {how} (other processes used {busy:.2f} cores just before)"
+        print(f"\n{POLICIES}: {title}\n", flush=True)
+        chosen = [*dict.fromkeys((_variants.BASE, *names))]
+        for line in _variants.table(folder / how, chosen, repeats, synchronous=synchronous):
+            print(line, flush=True)
 
 
 def _torch(folder: Path, quick: bool, wait_s: float) -> Iterable[Figure]:

@@ -11,7 +11,7 @@ from typing import Any, final
 
 import numpy as np
 
-from benchmarks.suite._task import Task
+from benchmarks.suite._task import Herd, Task
 from populace.core import Shrink
 from populace.space import Hyperparameters, Key
 from populace.worker import Driven, Shrinkable
@@ -86,12 +86,26 @@ class PlainBank(Bank):
         states[fresh] = task.shrink(states[old], states[fresh], how.keep, how.renew)
 
     def train(self, turns: Sequence[Turn]) -> list[float]:
-        trained = [self._trained(turn) for turn in turns]
+        herd = self._task.trainable
+        trained = self._together(herd, turns) if isinstance(herd, Herd) else [self._trained(turn) for turn in turns]
         self._states.update({turn.target: state for turn, (state, _) in zip(turns, trained, strict=True)})
         return [score for _, score in trained]
 
     def test(self, slots: Sequence[int], keys: Sequence[Key]) -> list[float]:
         return [float(self._task.test(key, self._states[slot])) for slot, key in zip(slots, keys, strict=True)]
+
+    def _together(self, herd: Herd, turns: Sequence[Turn]) -> list[tuple[Any, float]]:
+        found: list[tuple[Any, float]] = [(None, 0.0)] * len(turns)
+        for num_steps in {turn.num_steps for turn in turns}:
+            places = [place for place, turn in enumerate(turns) if turn.num_steps == num_steps]
+            some = [turns[place] for place in places]
+            keys = [[turn.key.fold("step", turn.start_step + i) for turn in some] for i in range(num_steps)]
+            states = [self._states[turn.source] for turn in some]
+            states = herd.steps(keys, states, [turn.hyperparameters for turn in some])
+            last = [turn.key.fold("evaluate", turn.start_step + num_steps - 1) for turn in some]
+            for place, state, score in zip(places, states, herd.scores(last, states), strict=True):
+                found[place] = (state, score)
+        return found
 
     def _trained(self, turn: Turn) -> tuple[Any, float]:
         trainable, state = self._task.trainable, self._states[turn.source]

@@ -17,7 +17,7 @@ _NUM_EPISODES = 128
 
 
 def pendulum() -> Task:
-    return _task("pendulum", Pendulum(), steps_per_tick=3)
+    return _task("pendulum", Pendulum(), steps_per_tick=3, num_seeds=32)
 
 
 def acrobot() -> Task:
@@ -28,7 +28,7 @@ def breakout() -> Task:
     return _task("breakout", Breakout(), steps_per_tick=10)
 
 
-def _task(name: str, environment: Environment, *, steps_per_tick: int) -> Task:
+def _task(name: str, environment: Environment, *, steps_per_tick: int, num_seeds: int = 8) -> Task:
     ppo = PPO(environment)
 
     def test(key: Any, state: Any) -> Any:
@@ -42,6 +42,6 @@ def _task(name: str, environment: Environment, *, steps_per_tick: int) -> Task:
         test=test,
         metric="return",
         source="populace.demos; no optimum known",
-        num_seeds=8,
+        num_seeds=num_seeds,
         seeds_at_once=8,
     )

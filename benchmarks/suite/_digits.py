@@ -109,6 +109,6 @@ def _task(name: str, trainable: WrongDigits) -> Task:
         steps_per_tick=45,
         test=trainable.test,
         source="scikit-learn's digits; no optimum known",
-        num_seeds=12,
+        num_seeds=48,
         seeds_at_once=12,
     )

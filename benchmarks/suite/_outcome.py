@@ -36,6 +36,8 @@ class Outcome:
     """Of a population's last hyperparameters against its first ones: the mean ratio of standard deviations."""
     num_copies: int | None = None
     """Exploits of a population."""
+    schedule: str | None = None
+    """Of a population's winner, as JSON, where the task keeps it."""
 
 
 class Best:
@@ -68,7 +70,15 @@ class Best:
             self.score, self.slot = score, self._slots.hold(slot)
             self._marks.append((self._done, score))
 
-    def outcome(self, seed: int, test: float, *, spread: float | None = None, num_copies: int | None = None) -> Outcome:
+    def outcome(
+        self,
+        seed: int,
+        test: float,
+        *,
+        spread: float | None = None,
+        num_copies: int | None = None,
+        schedule: str | None = None,
+    ) -> Outcome:
         """Returns what is left behind."""
         points = [self._budget * (i + 1) / NUM_CURVE_POINTS for i in range(NUM_CURVE_POINTS)]
         curve = [max((s for done, s in self._marks if done <= at + 1e-9), default=-math.inf) for at in points]
@@ -81,6 +91,7 @@ class Best:
             curve=tuple(curve),
             spread=spread,
             num_copies=num_copies,
+            schedule=schedule,
         )
 
 

@@ -19,9 +19,11 @@ from populace.core import (
     Continue,
     Evaluation,
     Exploit,
+    Lineage,
     Mode,
     Policy,
     Population,
+    Schedule,
     Segment,
     Start,
     decide,
@@ -150,7 +152,16 @@ class Run:
             test,
             spread=spread_of(self.population.space, first, last),
             num_copies=sum(segment.donor is not None for segment in self.segments),
+            schedule=self._schedule() if self._task.keeps_schedule else None,
         )
+
+    def _schedule(self) -> str | None:
+        """Returns the schedule that led to the best state."""
+        winner = next((segment for segment in self.segments if segment.score == self.best.score), None)
+        if winner is None:
+            return None
+        ancestry = Lineage(self.segments).ancestry(winner.id)
+        return Schedule.of(ancestry, self.population.space, self.seed).to_json()
 
     def _publish(self, drafts: Sequence[_Draft]) -> None:
         first = self.population.sequence + 1
@@ -230,13 +241,19 @@ class Run:
 
 
 def run_population(
-    task: Task, policy: Policy, *, seeds: Sequence[int], population: int, interval: int, timing: Timing = "sync"
+    task: Task,
+    policy: Policy | Sequence[Policy],
+    *,
+    seeds: Sequence[int],
+    population: int,
+    interval: int,
+    timing: Timing = "sync",
 ) -> list[Run]:
-    """Returns finished runs of a policy, a seed each.
+    """Returns finished runs, a seed each.
 
     Args:
         task: What is trained.
-        policy: What decides.
+        policy: What decides; a sequence has one for each seed.
         seeds: Roots of all randomness.
         population: Number of members.
         interval: Ticks between ready points.
@@ -246,9 +263,10 @@ def run_population(
     width = len(seeds) * population
     num_slots = 3 * width + len(seeds)
     bank, slots = bank_for(task, num_slots=num_slots, width=width), Slots(num_slots)
+    policies = [policy] * len(seeds) if isinstance(policy, Policy) else policy
     runs = [
-        Run(task, policy, seed=seed, population=population, interval=interval, timing=timing, bank=bank, slots=slots)
-        for seed in seeds
+        Run(task, each, seed=seed, population=population, interval=interval, timing=timing, bank=bank, slots=slots)
+        for seed, each in zip(seeds, policies, strict=True)
     ]
     while True:
         begun = [(run, draft) for run in runs for draft in run.drafts]

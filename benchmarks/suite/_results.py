@@ -48,16 +48,20 @@ class Results:
         """Writes lines; `seconds` is what each took."""
         self._folder.mkdir(parents=True, exist_ok=True)
         lines = [
-            json.dumps(_storable(asdict(setting) | asdict(outcome) | {"seconds": seconds}), allow_nan=False)
+            json.dumps(_storable(asdict(setting) | _known(outcome) | {"seconds": seconds}), allow_nan=False)
             for outcome in outcomes
         ]
         with (self._folder / f"{setting.task}.jsonl").open("a", encoding="utf-8") as file:
             file.write("".join(line + "\n" for line in lines))
 
+    def of(self, setting: Setting) -> list[dict[str, Any]]:
+        """Returns the lines of a setting, in the order of their writing."""
+        wanted = asdict(setting)
+        return [line for line in self._lines(setting.task) if wanted.items() <= line.items()]
+
     def missing(self, setting: Setting, seeds: Sequence[int]) -> list[int]:
         """Returns the seeds that have no line yet."""
-        wanted = asdict(setting)
-        known = {line["seed"] for line in self._lines(setting.task) if wanted.items() <= line.items()}
+        known = {line["seed"] for line in self.of(setting)}
         return [seed for seed in seeds if seed not in known]
 
     def read(self, seeds: Sequence[int]) -> list[dict[str, Any]]:
@@ -86,6 +90,10 @@ def _parsed(text: str) -> dict[str, Any] | None:
     except json.JSONDecodeError:
         return None
     return {**line, "test": -math.inf if line["test"] is None else line["test"]}
+
+
+def _known(outcome: Outcome) -> dict[str, Any]:
+    return {name: value for name, value in asdict(outcome).items() if name != "schedule" or value is not None}
 
 
 def _storable(value: Any) -> Any:

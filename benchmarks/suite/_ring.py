@@ -123,6 +123,6 @@ def ring() -> Task:
         steps_per_tick=15,
         test=task.test,
         source="ring of 8 Gaussians, a usual toy of adversarial networks; at most 8",
-        num_seeds=8,
+        num_seeds=32,
         seeds_at_once=8,
     )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import wilcoxon
 
-from benchmarks.suite._contestants import TRIALS
+from benchmarks.suite._contestants import CONTROLS, TRIALS
 
 BASE = "random"
 NOISE = "noise"
@@ -55,14 +55,14 @@ def paired(mine: Scores, theirs: Scores) -> Paired | None:
 
 
 def page_of(lines: Iterable[Mapping[str, Any]], order: Sequence[str], counted: Sequence[str] | None = None) -> str:
-    """Returns all tables, a section for each population size and timing.
+    """Returns all tables, a section for each population size and timing; controls have a page of their own.
 
     Args:
         lines: The results.
         order: The tasks in the order of the table.
         counted: The tasks whose rows are counted; None: all.
     """
-    lines = list(lines)
+    lines = [line for line in lines if line["algorithm"] not in CONTROLS]
     noise = [line for line in lines if line["task"] == NOISE]
     lines = [line for line in lines if line["task"] != NOISE]
     held: dict[tuple[int, str], dict[tuple[str, int], dict[str, dict[int, float]]]] = {}

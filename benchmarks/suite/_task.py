@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -11,6 +12,26 @@ from populace.worker import Driven, Trainable
 
 NUM_TICKS = 100
 """A run is a hundred ticks long, so that an interval of k ticks is k % of the run."""
+
+
+class Herd(Trainable):
+    """A plain task that trains several states at once faster than one after another."""
+
+    @abstractmethod
+    def steps(
+        self, keys: Sequence[Sequence[Key]], states: Sequence[Any], hyperparameters: Sequence[Hyperparameters]
+    ) -> list[Any]:
+        """Returns states after some steps each: to rounding what `step` makes of each alone.
+
+        Args:
+            keys: For each step, a key for each state.
+            states: The states.
+            hyperparameters: Each one's.
+        """
+
+    @abstractmethod
+    def scores(self, keys: Sequence[Key], states: Sequence[Any]) -> list[float]:
+        """Returns what `evaluate` says of each state."""
 
 
 @final
@@ -35,6 +56,8 @@ class Task:
     """Which of the measured values is the score; None where there is only one."""
     initial: Callable[[Key], Hyperparameters] | None = None
     """A member's first hyperparameters from its key; None: a draw from the space."""
+    keeps_schedule: bool = False
+    """Whether the schedule of a population's winner is kept with its result, to be replayed."""
     num_seeds: int = 16
     """Seeds that a report needs."""
     seeds_at_once: int = 16

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from populace.core.exploit import (
         Backtrack,
         BinaryTournament,
+        Halves,
         MultiFrequency,
         NoExploit,
         Speeds,
@@ -63,7 +64,7 @@ _HOMES = {
     "core": ("PBT", "MFPBT", "Oversampled", "Restart", "FirePBT", "RandomSearch", "Guard", "Schedule"),
     "core.exploit": (
         *("Truncation", "TTest", "BinaryTournament", "NoExploit"),
-        *("Backtrack", "MultiFrequency", "Speeds"),
+        *("Backtrack", "MultiFrequency", "Speeds", "Halves"),
     ),
     "core.explore": (
         *("Perturb", "Resample", "Mixture", "NoExplore"),
@@ -94,6 +95,7 @@ __all__ = [
     "FirePBT",
     "Fixed",
     "Guard",
+    "Halves",
     "Inline",
     "IntUniform",
     "Key",

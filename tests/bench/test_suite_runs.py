@@ -10,13 +10,14 @@ import pytest
 pytest.importorskip("jax")
 
 from benchmarks.suite import task_named
-from benchmarks.suite._contestants import measure, policy_named
+from benchmarks.suite._contestants import control_of, measure, policy_named
 from benchmarks.suite._population import run_population
 from benchmarks.suite._quadratic import Quadratic
 from benchmarks.suite._results import Results
 from benchmarks.suite._task import Task
 
 from populace import FirePBT, Inline, LogUniform, Restart, Vectorised, tune
+from populace.core import Schedule
 from populace.demos import QUADRATIC_SPACE, NoisyQuadratic
 from populace.testing import JaxBowl
 from populace.worker import Trainable
@@ -197,3 +198,24 @@ def test_pure_noise_keeps_the_spread_of_random_search():
     """The measure by which a policy is found to read meaning into noise must be one where nobody does."""
     runs = run_population(task_named("noise"), policy_named("random"), seeds=[0], population=10, interval=10)
     assert [run.outcome().spread for run in runs] == pytest.approx([1.0])
+
+
+@pytest.mark.slow
+def test_controls_train_anew_what_the_defaults_winner_has_found(tmp_path):
+    """A replay along another schedule, or on the winner's own luck, would say nothing of what the schedule is worth."""
+    results, task = Results(tmp_path), dataclasses.replace(PLAIN, keeps_schedule=True)
+    given = {"seeds": [1, 2], "population": 4, "interval": 10, "timing": "sync", "results": results}
+    assert measure(task, "schedule", **given) == 0, "nothing has been found yet"
+    assert [measure(task, name, **given) for name in ("default", "schedule", "final")] == [2, 2, 2]
+    lines = {(line["algorithm"], line["seed"]): line for line in results.read([1, 2])}
+    text = lines["default", 1]["schedule"]
+    schedule = Schedule.from_json(text)
+    (run,) = run_population(PLAIN, control_of("schedule", text, 4), seeds=[1_000_001], population=4, interval=10)
+    assert run.outcome().test == pytest.approx(lines["schedule", 1]["test"], rel=1e-4)
+    for segment in run.segments:
+        rate = schedule(min(segment.start_step, schedule.num_steps - 1))["learning_rate"]
+        assert segment.hyperparameters["learning_rate"] == rate
+    (run,) = run_population(PLAIN, control_of("final", text, 4), seeds=[1_000_001], population=4, interval=10)
+    assert run.outcome().test == pytest.approx(lines["final", 1]["test"], rel=1e-4)
+    last = schedule.pieces[-1].hyperparameters["learning_rate"]
+    assert {segment.hyperparameters["learning_rate"] for segment in run.segments} == {last}

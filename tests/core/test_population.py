@@ -234,3 +234,42 @@ def test_segment_that_has_just_begun_has_nothing_yet() -> None:
     assert (segment.checkpoint, segment.checkpoint_bytes, segment.checkpoint_kept) == (None, 0, False)
     assert (segment.damaged, segment.parent_damaged, segment.fallback) == (None, False, None)
     assert (segment.worker, segment.epoch, segment.begun_at, segment.ended_at) == ("", 0, 0.0, None)
+
+
+@pytest.mark.slow
+@given(st.data(), st.sampled_from(Mode), st.integers(1, 5))
+def test_recent_scores_are_those_of_the_ancestry_whatever_was_made_before(data, mode, width) -> None:
+    """Snapshots follow one another by the thousand; what is handed on must be what a first look would find."""
+    size = 4
+    population = Population.empty(space=population_of([0.0]).space, mode=mode, seed=0, size=size)
+    scores = st.lists(st.sampled_from([0.5, 1.0, -2.0, math.nan, math.inf]), max_size=3)
+    for turn in range(1, 7):
+        ended = []
+        for member in data.draw(st.sets(st.integers(0, size - 1), min_size=1)):
+            newest = population.latest[member]
+            donors = [s for s in population.latest if s is not None]
+            parent = data.draw(st.sampled_from(donors)).id if donors and newest is not None else None
+            evaluations = [replace(population_of([1.0]).latest[0].evaluations[0], score=x) for x in data.draw(scores)]
+            ended.append(
+                replace(
+                    population_of([0.0] * size).latest[member],
+                    generation=0 if newest is None else newest.generation + 1,
+                    parent=parent,
+                    evaluations=tuple(evaluations),
+                )
+            )
+        population = population.with_ended(ended, turn)
+        for part in data.draw(st.sets(st.sampled_from([size, size - 1]))):
+            recent_PW = population.first(part).recent(width)
+            for member, segment in enumerate(population.latest[:part]):
+                window = [] if segment is None else [mode.orient(x) for x in population.window(segment, width)]
+                assert np.array_equal(recent_PW[member], window + [math.nan] * (width - len(window)), equal_nan=True)
+
+
+def test_what_depends_on_the_run_alone_is_made_once() -> None:
+    """Groups of members do not change while they train; a run that goes on with more members has others."""
+    population = population_of([1.0, 2.0])
+    made: list[int] = []
+    for snapshot in (population, population.with_ended(population.latest, 9), population, population.first(1)):
+        assert snapshot.always("size", lambda whole: made.append(1) or whole.size) == snapshot.size
+    assert len(made) == 2

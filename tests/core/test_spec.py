@@ -25,7 +25,7 @@ from populace.core import (
     policy_to_json,
     source_digest,
 )
-from populace.core.exploit import BinaryTournament, MultiFrequency, NoExploit, Speeds, Truncation, TTest
+from populace.core.exploit import BinaryTournament, Halves, MultiFrequency, NoExploit, Speeds, Truncation, TTest
 from populace.core.explore import (
     PB2,
     ExploreStrategy,
@@ -44,7 +44,7 @@ SPACE = Space.of({"lr": LogUniform(1e-5, 1e-1), "kind": Choice(["a", "b"]), "x":
 factors = st.tuples(st.floats(0.01, 0.99), st.floats(1.01, 9))
 shares = st.floats(1e-6, 1)
 exploits = st.builds(Truncation, st.floats(1e-6, 0.5)) | st.sampled_from(
-    [BinaryTournament(), NoExploit(), Speeds(z=1), MultiFrequency((1, 4))]
+    [BinaryTournament(), NoExploit(), Speeds(z=1), Halves(z=1), MultiFrequency((1, 4))]
 )
 regions = st.builds(TrustRegion, length=st.floats(0.2, 1), failures=st.integers(1, 20))
 explores = (
@@ -105,9 +105,9 @@ def test_settings_that_nobody_gave_are_those_of_the_paper() -> None:
 def test_settings_of_the_default_policy_are_those_of_its_record() -> None:
     """The constants of docs/decisions/0012 decide every run that names no policy; a log holds them all."""
     guard = {"kind": "Guard", "min_std": 0.0, "min_percent": 0.0, "trim": 0.2, "spare": False, "explores": False}
-    speeds = {"kind": "Speeds", "speeds": [0.01, 0.05, 0.2], "tail": 0.25, "z": 2.0, "window": 3}
+    halves = {"kind": "Halves", "turn": 0.01, "restart": 0.2, "grace": 0.1, "tail": 0.25, "z": 2.0, "window": 3}
     written = {
-        **{"kind": "PBT", "exploit": speeds},
+        **{"kind": "PBT", "exploit": halves},
         **{"explore": {"kind": "Strides", "stride": 0.2, "resample": 0.1, "generation": 0.01}},
         **{"copy": "both", "compare": "latest", "burn_in": 0, "guard": guard, "initial": []},
     }
@@ -205,7 +205,7 @@ def test_changed_space_and_policy_are_named() -> None:
     wider = Space.of({**SPACE, "x": Uniform(0, 2)})
     lines = _spec().differences(_spec(space=wider, policy=RandomSearch()))
     assert lines[0] == "space: x: Uniform(0, 1) became Uniform(0, 2)"
-    assert re.match(r"policy: .*Speeds.* became .*NoExploit", lines[1])
+    assert re.match(r"policy: .*Halves.* became .*NoExploit", lines[1])
 
 
 def test_limits_are_taken_over_and_nothing_else() -> None:

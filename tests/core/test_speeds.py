@@ -1,4 +1,4 @@
-"""The default policy: groups and their turns, the guard against noise, migration, frozen members."""
+"""Three speeds: groups and their turns, the guard against noise, migration, frozen members."""
 
 from __future__ import annotations
 
@@ -30,36 +30,16 @@ from populace.core import (
     decision_key,
     outcome_of,
 )
-from populace.core.exploit import Speeds, Truncation, TTest
-from populace.core.explore import NoExplore, Perturb, Resample, Strides
+from populace.core.exploit import Speeds
+from populace.core.explore import NoExplore, Resample, Strides
 from populace.space import Choice, LogUniform, Space, Uniform
-from populace.testing import Problem, population_of, simulate
+from populace.testing import Problem, population_of_lives, simulate
 
 FAST, MIDDLE, SLOW, FROZEN = (0, 2, 6, 7, 8), (4, 5), (1, 3), (9,)
 SPACE = Space.of({"lr": LogUniform(1e-5, 1e-1), "x": Uniform(0, 1), "layers": (1, 4), "kind": Choice(["a", "b"])})
 STILL = PBT(exploit=Speeds(), explore=NoExplore())
+SPEEDS = PBT(exploit=Speeds(), explore=Strides())
 sizes = st.integers(1, 100)
-
-
-def _lives(scores: Sequence[Sequence[float]], *, steps: int | None = 100, space: Space | None = None) -> Population:
-    """A population in which each member has lived through one segment of one step per score."""
-    base = population_of([0.0] * len(scores), space=space)
-    population = Population.empty(space=base.space, mode=Mode.MAX, seed=0, size=len(scores), steps=steps, interval=1)
-    for member, life in enumerate(scores):
-        for generation, score in enumerate(life):
-            (evaluation,) = base.latest[member].evaluations
-            segment = replace(
-                base.latest[member],
-                generation=generation,
-                parent=SegmentId(member, generation - 1) if generation else None,
-                start_step=generation,
-                end_step=generation + 1,
-                member_start=generation,
-                outcome=population_of([score]).latest[0].outcome,
-                evaluations=(replace(evaluation, step=generation + 1, score=score),),
-            )
-            population = population.with_ended([segment], population.sequence + 1)
-    return population
 
 
 def _rising(levels: Sequence[float], length: int, noise: float = 0.01) -> list[list[float]]:
@@ -126,7 +106,7 @@ def test_speeds_are_shares_of_the_run(steps: int | None, interval: int, periods:
 @pytest.mark.parametrize("points", [1, 4, 5, 19, 20, 21])
 def test_group_decides_at_its_own_turns(points: int) -> None:
     """Only the fast group acts at each ready point, the slow one every fifth of the run."""
-    copied = set(_donors(_lives(_rising([5, 0, 1, 4, 0, 3, 2, 8, 9, 0], points))))
+    copied = set(_donors(population_of_lives(_rising([5, 0, 1, 4, 0, 3, 2, 8, 9, 0], points))))
     acting = {*FAST, *(MIDDLE if points % 5 == 0 else ()), *(SLOW if points % 20 == 0 else ())}
     assert copied <= acting
     if points >= 4:
@@ -137,21 +117,21 @@ def test_group_decides_at_its_own_turns(points: int) -> None:
 
 def test_half_of_the_fast_group_copies_its_best_and_one_takes_from_outside() -> None:
     """The fast group lives by trying; whoever is best elsewhere comes in by the middle."""
-    answers = _answers(_lives(_rising([1, 0, 2, 9, 0, 0, 3, 4, 5, 7], 4)))
+    answers = _answers(population_of_lives(_rising([1, 0, 2, 9, 0, 0, 3, 4, 5, 7], 4)))
     assert {m: a.donor.member for m, a in answers.items() if isinstance(a, Exploit)} == {0: 8, 2: 8, 6: 3}
     assert [answers[m].why.get("place") for m in FAST] == ["last", "last", "middle", "middle", "top"]
 
 
 def test_hyperparameters_come_with_the_weights_from_slower_groups_only() -> None:
     """A greedy learning rate must not travel to those who are there to be patient."""
-    slow_ahead = _lives(_rising([1, 9, 2, 0, 0, 0, 3, 4, 5, 0], 4))
+    slow_ahead = population_of_lives(_rising([1, 9, 2, 0, 0, 0, 3, 4, 5, 0], 4))
     from_slow = _answers(slow_ahead)[6]
     assert (str(from_slow.donor), from_slow.source) == ("m01/3", None)
     assert from_slow.hyperparameters == slow_ahead.latest[1].hyperparameters
-    frozen_ahead = _answers(_lives(_rising([1, 0, 2, 0, 0, 0, 3, 4, 5, 9], 4)))[6]
+    frozen_ahead = _answers(population_of_lives(_rising([1, 0, 2, 0, 0, 0, 3, 4, 5, 9], 4)))[6]
     assert (str(frozen_ahead.donor), frozen_ahead.source) == ("m09/3", None)
     levels = [9 if m % 10 in FAST else 5 if m % 10 in MIDDLE else m % 9 + m / 100 for m in range(30)]
-    fast_ahead = _lives(_rising(levels, 20))
+    fast_ahead = population_of_lives(_rising(levels, 20))
     answers, slow = _answers(fast_ahead), [m for m in range(30) if m % 10 in SLOW]
     best = max(slow, key=lambda m: levels[m])
     migrants = [m for m in slow if isinstance(answers[m], Exploit) and answers[m].why["place"] == "middle"]
@@ -164,7 +144,7 @@ def test_hyperparameters_come_with_the_weights_from_slower_groups_only() -> None
 
 def test_migrants_keep_the_hyperparameters_they_come_with() -> None:
     """What is proven elsewhere is tried as it is."""
-    population = _lives(_rising([1, 9, 2, 0, 0, 0, 3, 4, 5, 0], 4), space=SPACE)
+    population = population_of_lives(_rising([1, 9, 2, 0, 0, 0, 3, 4, 5, 0], 4), space=SPACE)
     answers = _answers(population, PBT(exploit=Speeds(), explore=Resample()))
     assert answers[6].hyperparameters == population.latest[1].hyperparameters
     assert answers[0].hyperparameters != population.latest[8].hyperparameters
@@ -174,7 +154,7 @@ def test_migrants_keep_the_hyperparameters_they_come_with() -> None:
 @given(st.lists(st.floats(-5, 5), min_size=10, max_size=40), st.integers(4, 40))
 def test_frozen_members_train_on_as_they_were_drawn(levels: list[float], points: int) -> None:
     """They are the insurance: what random search would have found is always there."""
-    answers = _answers(_lives(_rising(levels, points)), PBT(exploit=Speeds(), explore=Resample()))
+    answers = _answers(population_of_lives(_rising(levels, points)), PBT(exploit=Speeds(), explore=Resample()))
     for member in range(9, len(levels), 10):
         assert isinstance(answers[member], Continue)
         assert answers[member].why == {
@@ -188,34 +168,34 @@ def test_frozen_members_train_on_as_they_were_drawn(levels: list[float], points:
 def test_noise_holds_copies_back() -> None:
     """Scores that differ by luck alone must not cost anybody its weights."""
     luck = np.random.default_rng(0).standard_normal((40, 10))
-    copies = sum(len(_donors(_lives(luck[at : at + 8].T.tolist()))) for at in range(20))
+    copies = sum(len(_donors(population_of_lives(luck[at : at + 8].T.tolist()))) for at in range(20))
     eager = PBT(exploit=Speeds(z=0), explore=NoExplore())
     assert copies <= 20 * 5 * 0.25
-    assert sum(len(_donors(_lives(luck[at : at + 8].T.tolist()), eager)) for at in range(20)) >= 4 * copies
+    assert sum(len(_donors(population_of_lives(luck[at : at + 8].T.tolist()), eager)) for at in range(20)) >= 4 * copies
 
 
 def test_difference_beyond_noise_copies() -> None:
     """Two noise-free levels that differ are different, however little."""
-    tiny = _lives(_rising([0.0, 0, 1e-6, 0, 0, 0, 2e-6, 3e-6, 4e-6, 0], 6, noise=0))
+    tiny = population_of_lives(_rising([0.0, 0, 1e-6, 0, 0, 0, 2e-6, 3e-6, 4e-6, 0], 6, noise=0))
     answers = _answers(tiny)
     assert {m for m, a in answers.items() if isinstance(a, Exploit)} == {0, 2}
     assert answers[0].why["noise"] == 0
     assert "z" not in answers[0].why
-    noisy = _answers(_lives(_rising([0.0, 0, 1.0, 0, 0, 0, 2.0, 3.0, 4.0, 0], 6, noise=0.5)))
+    noisy = _answers(population_of_lives(_rising([0.0, 0, 1.0, 0, 0, 0, 2.0, 3.0, 4.0, 0], 6, noise=0.5)))
     assert noisy[0].why["z"] > 2
 
 
 @pytest.mark.parametrize(("steps", "copies"), [(100, False), (20, True), (10, True), (None, False)])
 def test_unknown_noise_waits_where_intervals_are_short(steps: int | None, copies: bool) -> None:
     """At 1 % of the run there is time to learn what the noise is; at 5 % or more there is not."""
-    assert bool(_donors(_lives(_rising([5, 0, 1, 4, 0, 3, 2, 8, 9, 0], 1), steps=steps))) is copies
+    assert bool(_donors(population_of_lives(_rising([5, 0, 1, 4, 0, 3, 2, 8, 9, 0], 1), steps=steps))) is copies
 
 
 @pytest.mark.slow
 @given(st.integers(1, 100), st.integers(1, 20))
 def test_exact_tie_copies_nobody(size: int, points: int) -> None:
     """A plateau says nothing about anybody, so nobody loses its weights to it."""
-    assert _donors(_lives([[1.0] * points] * size, steps=20)) == {}
+    assert _donors(population_of_lives([[1.0] * points] * size, steps=20)) == {}
 
 
 @pytest.mark.slow
@@ -224,7 +204,10 @@ def test_exact_tie_copies_nobody(size: int, points: int) -> None:
 def test_who_loses_is_of_the_worse_half_of_those_that_have_come_as_far(order, seed) -> None:
     """Members report one after another: nobody is judged by what others have not yet trained."""
     levels = np.random.default_rng(seed).permutation(10).astype(float)
-    population, after = _lives(_rising(levels, 6)), _lives(_rising(levels, 7))
+    population, after = (
+        population_of_lives(_rising(levels, 6)),
+        population_of_lives(_rising(levels, 7)),
+    )
     for member in order:
         population = population.with_ended([after.latest[member]], population.sequence + 1)
         answer = decide(population, member, STILL, decision_key(0, member, 7))
@@ -240,7 +223,7 @@ def test_member_counts_its_own_turns() -> None:
     lives = _rising([5, 0, 1, 4, 0, 3, 2, 8, 9, 0], 20)
     lives[4] = lives[4][:15]
     lives[5] = lives[5][:13]
-    answers = _answers(_lives(lives))
+    answers = _answers(population_of_lives(lives))
     assert answers[4].why["turn"] == 15
     assert answers[5].why["turn"] == 13
     assert "place" in answers[4].why
@@ -251,7 +234,7 @@ def test_equal_progress_spares_those_who_are_late() -> None:
     """The late one is as good as the others were then; compared with their newest it would be the worst."""
     climbing = [[level + 10 * at + 0.001 * (1, -1, 0.4)[at % 3] for at in range(20)] for level in range(10)]
     late = [life if m != 8 else life[:19] for m, life in enumerate(climbing)]
-    population = _lives(late)
+    population = population_of_lives(late)
     fair = PBT(exploit=Speeds(), explore=NoExplore(), compare=Compare.EQUAL_PROGRESS)
     assert 8 not in _donors(population, fair)
     assert 8 in _donors(population, STILL)
@@ -262,7 +245,9 @@ def test_equal_progress_spares_those_who_are_late() -> None:
 def test_nobody_copies_weights_trained_more_than_an_interval_longer_than_it(size: int, seed: int, diverged) -> None:
     """Few workers take many members in turns: `steps=40` must not return a model that was trained for 150."""
     random = np.random.default_rng(seed)
-    population = _lives([_rising([random.uniform(0, 9)], int(random.integers(1, 10)))[0] for _ in range(size)])
+    population = population_of_lives(
+        [_rising([random.uniform(0, 9)], int(random.integers(1, 10)))[0] for _ in range(size)]
+    )
     own = population.latest[0]
     if diverged:
         own = replace(own, outcome=Diverged(reason="nan"), evaluations=())
@@ -279,10 +264,10 @@ def test_nobody_copies_weights_trained_more_than_an_interval_longer_than_it(size
 def test_members_in_a_queue_train_no_weights_longer_than_the_run(size: int) -> None:
     """Clones of clones of whoever was served first went on for more than three times the steps of the run."""
     luck = np.random.default_rng(size)
-    population = _lives(_rising([0.0] * size, 1))
+    population = population_of_lives(_rising([0.0] * size, 1))
     for generation, member in itertools.product(range(1, 40), range(size)):
         newest = population.latest[member]
-        answer = decide(population, member, PBT(), decision_key(0, member, generation))
+        answer = decide(population, member, SPEEDS, decision_key(0, member, generation))
         parent = population.latest[answer.donor.member] if isinstance(answer, Exploit) else newest
         (evaluation,) = newest.evaluations
         step, score = parent.end_step + 1, parent.end_step + luck.normal(0, 0.03)
@@ -306,9 +291,9 @@ def test_members_in_a_queue_train_no_weights_longer_than_the_run(size: int) -> N
 @pytest.mark.parametrize("member", range(10))
 def test_lost_member_is_replaced_at_once_by_one_of_its_own(outcome, member: int) -> None:
     """Whatever its speed, and were it frozen, a dead member is worth nothing."""
-    population = _lives(_rising([5, 0, 1, 4, 0, 3, 2, 8, 9, 7], 3))
+    population = population_of_lives(_rising([5, 0, 1, 4, 0, 3, 2, 8, 9, 7], 3))
     lost = replace(population.latest[member], outcome=outcome, evaluations=())
-    answer = decide(population.with_ended([lost], 99), member, PBT(), decision_key(0, member, 3))
+    answer = decide(population.with_ended([lost], 99), member, SPEEDS, decision_key(0, member, 3))
     assert isinstance(answer, Exploit)
     own = next(group for group in (FAST, MIDDLE, SLOW, FROZEN) if member in group)
     assert answer.donor.member in own or len(own) == 1
@@ -325,7 +310,7 @@ def test_lost_member_is_replaced_at_once_by_one_of_its_own(outcome, member: int)
 )
 def test_decision_is_a_value_that_a_log_can_hold(lives, steps) -> None:
     """Whatever is reported, also numbers whose differences no float can hold."""
-    for answer in _answers(_lives(lives, steps=steps, space=SPACE), PBT()).values():
+    for answer in _answers(population_of_lives(lives, steps=steps, space=SPACE), SPEEDS).values():
         assert json.loads(json.dumps(answer.why, allow_nan=False)) == answer.why
         SPACE.check(answer.hyperparameters)
 
@@ -337,35 +322,16 @@ def test_pure_noise_does_not_collapse_the_population(synchronous: bool) -> None:
     luck = np.random.default_rng(4)
     nothing = Problem(state=0.0, train=lambda state, h, n: state, evaluate=lambda state: float(luck.standard_normal()))
     space, ends = Space.of({"lr": LogUniform(1e-5, 1e-1)}), []
-    run = simulate(nothing, PBT(), space=space, size=10, intervals=60, synchronous=synchronous)
+    run = simulate(nothing, SPEEDS, space=space, size=10, intervals=60, synchronous=synchronous)
     for place in (0, 59):
         ends.append(np.std([math.log(run.decisions[SegmentId(m, place)].hyperparameters["lr"]) for m in range(10)]))
     assert ends[1] >= 0.5 * ends[0]
 
 
-def test_parts_that_are_left_out_are_all_the_default_or_the_papers() -> None:
-    """PBT() alone is robust; whoever composes by hand gets the paper's parts, as ever."""
-    assert PBT() == PBT(exploit=Speeds(), explore=Strides())
-    assert PBT.paper() == PBT(exploit=Truncation(0.2)) == PBT(explore=Perturb((0.8, 1.2)))
-    pytest.importorskip("scipy")
-    assert PBT(exploit=TTest()) == PBT(exploit=TTest(), explore=Perturb())
-
-
-def test_strides_grow_with_the_square_root_of_the_generation() -> None:
-    """One setting for every interval: a random walk gets as far in many short strides as in few long ones."""
-    space = Space.of({"lr": LogUniform(1e-30, 1e30)})
-    moved = []
-    for generation in (0.01, 0.04, 0.16):
-        explore = Strides(resample=0).paced(generation)
-        moves = [explore.explore({"lr": 1.0}, space, decision_key(seed, 0, 1))["lr"] for seed in range(200)]
-        moved.append(np.median(np.abs(np.log(moves))))
-    assert moved == pytest.approx([0.2, 0.4, 0.8], rel=0.12)
-
-
 def test_members_explore_by_their_groups_generation() -> None:
     """Who may not change for a fifth of the run changes more than who may at the next ready point."""
     space = Space.of({"lr": LogUniform(1e-30, 1e30)})
-    population = _lives(_rising([1, 1, 2, 9, 1, 9, 3, 4, 9, 0], 20), space=space)
+    population = population_of_lives(_rising([1, 1, 2, 9, 1, 9, 3, 4, 9, 0], 20), space=space)
     policy = PBT(exploit=Speeds(), explore=Strides(resample=0))
     lengths = {0: [], 4: [], 1: []}
     for seed in range(60):
@@ -383,7 +349,7 @@ def test_clone_explores_the_further_the_less_certain_its_donor_is_better() -> No
     space = Space.of({"lr": LogUniform(1e-30, 1e30)})
     policy, far = PBT(exploit=Speeds(), explore=Strides(resample=0)), []
     for gap in (1.5, 2.0, 20.0):
-        population = _lives(_rising([0, 0, 0.1, 0, 0, 0, 0.2, 0.3, gap, 0], 6, noise=0.5), space=space)
+        population = population_of_lives(_rising([0, 0, 0.1, 0, 0, 0, 0.2, 0.3, gap, 0], 6, noise=0.5), space=space)
         moves = []
         for seed in range(60):
             answer = decide(population, 0, policy, decision_key(seed, 0, 6))
@@ -422,7 +388,7 @@ def test_bad_arguments_are_refused(make, message: str) -> None:
 
 def test_small_populations_are_told() -> None:
     """Three speeds need members."""
-    assert PBT().warnings(1) == ["a population of 1 has nobody to copy from: this run is plain training"]
-    (line,) = PBT().warnings(6)
-    assert line == "the default policy needs about 10 members for its three speeds, and has 6: 10 to 20 are better"
-    assert PBT().warnings(7) == []
+    assert SPEEDS.warnings(1) == ["a population of 1 has nobody to copy from: this run is plain training"]
+    (line,) = SPEEDS.warnings(6)
+    assert line == "three speeds need about 10 members, and there are 6: 10 to 20 are better"
+    assert SPEEDS.warnings(7) == []

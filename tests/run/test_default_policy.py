@@ -38,7 +38,7 @@ def _donors(result):
 @pytest.mark.parametrize("synchronous", [True, False])
 @pytest.mark.parametrize("policy", POLICIES, ids=["default", "equal progress", "MF-PBT"])
 def test_run_that_grows_passes_verification(tmp_path, policy, synchronous):
-    """Speeds are shares of the run and groups are made of the population; both change when a run goes on."""
+    """Turns are shares of the run and halves are made of the population; both change when a run goes on."""
     given = {"directory": tmp_path, "executor": Inline()}
     first = tune(
         train, SPACE, population=8, steps=20, seed=3, name="r", policy=policy, synchronous=synchronous, **given
@@ -51,7 +51,7 @@ def test_run_that_grows_passes_verification(tmp_path, policy, synchronous):
     copied = [s for s in shorter.segments if s.donor is not None]
     assert any(s.generation >= 20 for s in copied)
     assert {str(s.why.get("rule")) for s in copied} >= {
-        "multi-frequency" if isinstance(policy, PBT) and policy.looks(8).memory == 0 else "speeds"
+        "multi-frequency" if isinstance(policy, PBT) and policy.looks(8).memory == 0 else "halves"
     }
 
 

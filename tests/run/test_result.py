@@ -59,7 +59,7 @@ def test_budget_is_exact_and_segments_tell_everything(noisy):
     for s in noisy.segments:
         for name in ("member", "generation", "parent", "start_step", "end_step", "hyperparameters", "score", "status"):
             assert name in dir(s)
-        assert s.why["rule"] in ("start", "speeds")
+        assert s.why["rule"] in ("start", "halves")
         assert s.checkpoint
 
 

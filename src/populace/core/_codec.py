@@ -19,6 +19,7 @@ from populace.core.baselines import Attempts, Follow, Rally
 from populace.core.exploit import (
     Backtrack,
     BinaryTournament,
+    Halves,
     MultiFrequency,
     NoExploit,
     Speeds,
@@ -41,7 +42,7 @@ _KINDS: Mapping[str, type[object]] = {
     kind.__name__: kind
     for kind in (
         *(PBT, Oversampled, Restart, FirePBT, Guard),
-        *(Truncation, TTest, BinaryTournament, NoExploit, MultiFrequency, Speeds, Backtrack),
+        *(Truncation, TTest, BinaryTournament, NoExploit, MultiFrequency, Speeds, Halves, Backtrack),
         *(Perturb, Resample, Mixture, NoExplore, Strides, PB2, TrustRegion, Pairwise),
         *(Attempts, Follow, Rally),
     )

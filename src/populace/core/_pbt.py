@@ -16,7 +16,7 @@ from populace.core._population import Population
 from populace.core._score import Failed, Finite
 from populace.core._segment import Segment, Why
 from populace.core._whole import check_whole, option_of
-from populace.core.exploit import ExploitStrategy, Keep, MultiFrequency, NoExploit, Speeds, Take, Truncation
+from populace.core.exploit import ExploitStrategy, Halves, Keep, MultiFrequency, NoExploit, Take, Truncation
 from populace.core.explore import (
     ExploreStrategy,
     FunctionExplore,
@@ -52,14 +52,15 @@ class Compare(Enum):
 class PBT(Policy):
     """Population Based Training (Jaderberg et al. 2017, algorithm 1), by default in a robust form.
 
-    `PBT()` alone splits the members into groups that decide every 1 %, 5 % and 20 % of the run, copies only what is
-    better beyond the noise of the scores, explores the further the longer a member's hyperparameters will last, and
-    keeps one member in ten as it was drawn (`Speeds` and `Strides`; docs/decisions/0012-robust-default.md). It is made
-    to win over random search wherever hyperparameters should move, and not to lose to it where greed or noise would
-    mislead the paper's algorithm, whatever the interval. Take `PBT.paper()` to reproduce the paper, or where being
-    greedy is known to be right and scores are exact: it follows faster. Take no PBT at all, but `RandomSearch()` or a
-    sequential search, where a good constant exists and runs are cheap to repeat. As soon as `exploit` or `explore` is
-    given, the policy is composed by hand, and what is left out is the paper's.
+    `PBT()` alone keeps one half of the members as they were drawn, as random search does. The other half is greedy: it
+    copies its best every 1 % of the run, where they are better beyond the noise of the scores, and explores by steps
+    that fit that time; every fifth of the run its worse half sets out anew from the best of the first half, unless
+    greed has got clearly away (`Halves` and `Strides`; docs/decisions/0012-robust-default.md). It is made to win over
+    random search wherever hyperparameters should move, and not to lose to it where greed or noise would mislead the
+    paper's algorithm, whatever the interval. Take `PBT.paper()` to reproduce the paper, or where being greedy is known
+    to be right and scores are exact: it follows faster. Take no PBT at all, but `RandomSearch()` or a sequential
+    search, where a good constant exists and runs are cheap to repeat. As soon as `exploit` or `explore` is given, the
+    policy is composed by hand, and what is left out is the paper's.
 
     At a ready point a member asks `exploit` whether to copy another member's weights and hyperparameters; if it does,
     `explore` changes the hyperparameters, and only then. Departures from the paper: a member that diverged or failed is
@@ -68,7 +69,7 @@ class PBT(Policy):
     hyperparameters; where it has none it is replaced, and where nobody can be copied it begins anew.
 
     Attributes:
-        exploit: Who copies whom; left out: `Speeds()`, or where `explore` is given, `Truncation(0.2)`.
+        exploit: Who copies whom; left out: `Halves()`, or where `explore` is given, `Truncation(0.2)`.
         explore: How copied hyperparameters change; a plain function `(hyperparameters, space, key) -> hyperparameters`
             works too. Left out: `Strides()`, or where `exploit` is given, `Perturb((0.8, 1.2))`.
         copy: What is copied: "both", or for experiments "weights", "hyperparameters" or "nothing" (explore only).
@@ -126,7 +127,7 @@ class PBT(Policy):
     def _left_out(self) -> dict[str, object]:
         """Returns what stands for the parts that are not given: all of the default policy, or the paper's."""
         if self.exploit is None and self.explore is None:
-            return {"exploit": Speeds(), "explore": Strides()}
+            return {"exploit": Halves(), "explore": Strides()}
         return {"exploit": Truncation(), "explore": Perturb()}
 
     def looks(self, size: int) -> Looks:

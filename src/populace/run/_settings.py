@@ -22,6 +22,7 @@ from populace.core import MFPBT, PBT, FirePBT, Guard, Oversampled, Policy, Rando
 from populace.core.exploit import (
     Backtrack,
     BinaryTournament,
+    Halves,
     MultiFrequency,
     NoExploit,
     Speeds,
@@ -36,7 +37,7 @@ from populace.vectorised import Vectorised
 M = TypeVar("M", bound=BaseModel)
 _KINDS: Mapping[str, Sequence[Any]] = {
     "policy": (PBT, PBT.paper, MFPBT, RandomSearch, Oversampled, Restart, FirePBT),
-    "exploit": (Speeds, Truncation, TTest, BinaryTournament, MultiFrequency, NoExploit, Backtrack),
+    "exploit": (Halves, Speeds, Truncation, TTest, BinaryTournament, MultiFrequency, NoExploit, Backtrack),
     "explore": (Strides, Perturb, Resample, Mixture, NoExplore, PB2, TrustRegion, Pairwise),
     "guard": (Guard,),
     "region": (TrustRegion,),

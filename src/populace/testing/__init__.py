@@ -9,7 +9,7 @@ from populace.testing._checkpoints import CheckpointStoreConformance
 from populace.testing._clock import FakeClock
 from populace.testing._full import FillableCheckpoints, FillableStore
 from populace.testing._mutations import MUTATIONS, mutant_of
-from populace.testing._population import population_of
+from populace.testing._population import population_of, population_of_lives
 from populace.testing._simulate import Order, Problem, Simulation, simulate
 from populace.testing._stores import StoreConformance
 from populace.testing._toys import (
@@ -50,6 +50,7 @@ __all__ = [
     "check_trainable",
     "mutant_of",
     "population_of",
+    "population_of_lives",
     "simulate",
     "tune_toy",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from populace.core import (
     Diverged,
@@ -71,3 +72,33 @@ def population_of(
             )
         )
     return population.with_ended(ended, 2 * size)
+
+
+def population_of_lives(
+    scores: Sequence[Sequence[float]], *, steps: int | None = 100, space: Space | None = None
+) -> Population:
+    """Returns a population in which every member has lived through a segment of one step for each of its scores.
+
+    Args:
+        scores: By member, oldest first.
+        steps: Length of the run; None: not known.
+        space: As in `population_of`.
+    """
+    base = population_of([0.0] * len(scores), space=space)
+    population = Population.empty(space=base.space, mode=Mode.MAX, seed=0, size=len(scores), steps=steps, interval=1)
+    for member, life in enumerate(scores):
+        first = base.latest[member]
+        assert first is not None, "every member has ended one"
+        for generation, score in enumerate(life):
+            segment = replace(
+                first,
+                generation=generation,
+                parent=SegmentId(member, generation - 1) if generation else None,
+                start_step=generation,
+                end_step=generation + 1,
+                member_start=generation,
+                outcome=outcome_of(float(score)),
+                evaluations=(Evaluation(step=generation + 1, score=score, metrics={}),),
+            )
+            population = population.with_ended([segment], population.sequence + 1)
+    return population
