@@ -129,9 +129,7 @@ class Population:
         return recent_PW
 
     def of_one(self, key: Hashable, member: int, make: Callable[[Population, Segment], T]) -> T | None:
-        """Returns what `make` makes of a member's newest segment; None where it has ended none.
-
-        Made anew only when the member has moved on since an earlier snapshot.
+        """Returns what `make` makes of a member's newest segment, anew once it has moved on; None where it ended none.
 
         Args:
             key: Names what is made: equal keys, equal results.
