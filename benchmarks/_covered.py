@@ -13,8 +13,8 @@ import coverage
 from benchmarks._tested import Chosen, in_child, load_heavy, run_tests
 
 _LIMIT_S = 3600.0
-_SLOWEST_TEST_S = 5.0  # a slower one would judge no mutant in the time there is
-_TESTS_S = 20.0  # what the tests of one mutant may take together
+_SLOWEST_TEST_S = 20.0  # a slower one would judge no mutant in the time there is
+_TESTS_S = 60.0  # what the tests of one mutant may take together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,8 @@ class Covered:
     """Tests that failed: they judge no mutant."""
     tests: Mapping[str, Mapping[int, Collection[str]]]
     """By file and line, the tests that reach it; line 0 stands for the file."""
+    at_import: Mapping[str, Collection[int]]
+    """By file, the lines that ran outside every test: at import, or while tests were collected."""
     durations: Mapping[str, float]
     """Seconds by test."""
 
@@ -88,23 +90,29 @@ def cover(root: Path, paths: Sequence[str], tests: Sequence[str]) -> Covered:
         raise SystemExit(f"benchmarks: the tests did not come to an end:\n{log.read_text()[-2000:]}")
     if answer["code"] != 0:
         print(f"tests failed:\n{log.read_text()[-2000:]}")
+    tests_by_line, at_import = reached(root, paths)
     return Covered(
         report=answer["report"].replace(str(root) + "/", ""),
         share=answer["share"],
         failed=answer["failed"],
-        tests=_reached(root, paths),
+        tests=tests_by_line,
+        at_import=at_import,
         durations=answer["durations"],
     )
 
 
-def _reached(root: Path, paths: Sequence[str]) -> dict[str, dict[int, set[str]]]:
+def reached(root: Path, paths: Sequence[str]) -> tuple[dict[str, dict[int, set[str]]], dict[str, set[int]]]:
+    """Returns `Covered.tests` and `Covered.at_import` of the run that was measured at `root`."""
     data = coverage.CoverageData(str(root / ".coverage"))
     data.read()
-    reached = {}
+    tests: dict[str, dict[int, set[str]]] = {}
+    at_import = {}
     for path in paths:
+        contexts_by_line = data.contexts_by_lineno(str(root / path))
         by_line: dict[int, set[str]] = defaultdict(set)
-        for line, contexts in data.contexts_by_lineno(str(root / path)).items():
+        for line, contexts in contexts_by_line.items():
             by_line[line] = {context for context in contexts if context}
             by_line[0] |= by_line[line]
-        reached[path] = dict(by_line)
-    return reached
+        tests[path] = dict(by_line)
+        at_import[path] = {line for line, contexts in contexts_by_line.items() if "" in contexts}
+    return tests, at_import

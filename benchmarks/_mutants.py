@@ -20,6 +20,9 @@ from mutmut.mutation.mutators import mutation_operators
 from mutmut.mutation.pragma_handling import get_ignored_lines
 
 _FOR_THE_TYPE_CHECKER = {"cast", "TypeVar", "ParamSpec"}
+_TYPE_ALIAS = m.AnnAssign(annotation=m.Annotation(m.Name("TypeAlias"))) | m.Assign(
+    value=m.Subscript(value=m.Attribute(attr=m.Name("NDArray")) | m.Name("Callable"))
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,7 @@ class _Everywhere(MutationVisitor):
             return _is_overload(node)
         if isinstance(node, cst.Call) and m.matches(node.func, m.Name()) and node.func.value in _FOR_THE_TYPE_CHECKER:
             return True
-        return super()._skip_node_and_children(node)
+        return m.matches(node, _TYPE_ALIAS) or super()._skip_node_and_children(node)
 
     def _should_mutate_node(self, node: cst.CSTNode) -> bool:
         return super()._should_mutate_node(node) and not self._is_wording(node)

@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import resource
+import shutil
 import signal
 import sys
 import time
@@ -72,6 +73,11 @@ class Chosen:
         return result
 
 
+def limits_s(durations: Mapping[str, float]) -> tuple[dict[str, float], float]:
+    """Returns the seconds after which each test, and all of them, have failed, from those that they took."""
+    return {test: 5 * took_s + 10 for test, took_s in durations.items()}, 5 * sum(durations.values()) + 30
+
+
 def load_heavy() -> None:
     """Loads the packages that every child needs."""
     for name in _HEAVY:
@@ -86,7 +92,11 @@ def run_tests(root: Path, files: Collection[str], plugin: Chosen, *options: str)
     os.chdir(root)
     # Hypothesis was loaded before pytest could rewrite its own asserts, and need not be rewritten.
     quiet = ("-q", "-p", "no:xdist", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
-    return int(pytest.main([*quiet, *options, *files], plugins=[plugin]))
+    temporary = root / f"temporary-{os.getpid()}"
+    try:
+        return int(pytest.main([*quiet, f"--basetemp={temporary}", *options, *files], plugins=[plugin]))
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def in_child(work: Callable[[], object], limit_s: float, log: Path = Path(os.devnull)) -> object | None:
@@ -101,7 +111,7 @@ def in_child(work: Callable[[], object], limit_s: float, log: Path = Path(os.dev
     child = os.fork()
     if child == 0:
         try:
-            _become_quiet(limit_s, log)
+            become_quiet(log, limit_s)
             answer = json.dumps(work()).encode()
             with open(writer, "wb") as file:
                 file.write(answer)
@@ -128,7 +138,13 @@ def in_child(work: Callable[[], object], limit_s: float, log: Path = Path(os.dev
     return json.loads(answer) if answer else None
 
 
-def _become_quiet(limit_s: float, log: Path) -> None:
+def become_quiet(log: Path, limit_s: float | None = None) -> None:
+    """Makes this process the head of a group that reads nothing, writes to a file, and has limits.
+
+    Args:
+        log: The file.
+        limit_s: Seconds of processor time; None for no limit.
+    """
     os.setpgid(0, 0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     output = os.open(log, os.O_WRONLY | os.O_CREAT)
@@ -136,4 +152,5 @@ def _become_quiet(limit_s: float, log: Path) -> None:
         os.dup2(output, stream)
     sys.dont_write_bytecode = True
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (int(limit_s) + 1, int(limit_s) + 2))
+    if limit_s is not None:
+        resource.setrlimit(resource.RLIMIT_CPU, (int(limit_s) + 1, int(limit_s) + 2))

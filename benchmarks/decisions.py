@@ -1,4 +1,4 @@
-"""What a decision of PB2 costs, by rows, hyperparameters and members.
+"""What decisions cost: of PB2, by rows, hyperparameters and members; of the default and the paper's policy, by members.
 
 Times are of the processor, of one core: a decision is taken by one worker, while the others train.
 """
@@ -12,8 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 
+import populace
 from benchmarks._figures import heading
-from populace.core import Finite, Population, SegmentId
+from benchmarks._standing import crowd_ms, lockstep_ms
+from populace.core import Finite, Looks, Population, SegmentId
 from populace.core.explore import PB2, Scene
 from populace.space import Choice, Dimension, Key, LogUniform, Space
 from populace.testing import population_of
@@ -26,13 +28,29 @@ def main(arguments: Sequence[str]) -> int:
     """Prints medians and maxima over decisions; returns 1 where the median at 500 rows is above the limit."""
     parser = argparse.ArgumentParser(prog="benchmarks decisions", description=__doc__)
     parser.add_argument("--decisions", type=int, default=20, help="decisions per line")
+    parser.add_argument("--only", choices=("pb2", "members"), help="one of the two tables")
     told = parser.parse_args(arguments)
     print(heading())
+    if told.only != "pb2":
+        _by_members()
+    return _by_rows(told.decisions) if told.only != "members" else 0
+
+
+def _by_members() -> None:
+    print("\n| policy | members | a generation in lockstep, ms | a decision in a crowd, ms |\n|---|---|---|---|")
+    for name, policy in (("PBT()", populace.PBT()), ("PBT.paper()", populace.PBT.paper())):
+        for members in (16, 64, 1000):
+            lockstep = lockstep_ms(policy, members)
+            crowd = crowd_ms(policy, members) if policy.looks(members) != Looks() else None
+            print(f"| {name} | {members} | {lockstep:.2f} | {'' if crowd is None else f'{crowd:.2f}'} |", flush=True)
+
+
+def _by_rows(num_decisions: int) -> int:
     print("\n| rows | hyperparameters | members | choices | median ms | largest ms |\n|---|---|---|---|---|---|")
     missed = False
     for rows, numbers, members in CASES:
         for choices in ("random", "modelled"):
-            spent = _measured(PB2(rows=rows, choices=choices), numbers, members, told.decisions)
+            spent = _measured(PB2(rows=rows, choices=choices), numbers, members, num_decisions)
             median = float(np.median(spent))
             missed |= rows == 500 and median > LIMIT_MS
             print(f"| {rows} | {numbers} | {members} | {choices} | {median:.1f} | {max(spent):.1f} |", flush=True)

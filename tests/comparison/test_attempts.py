@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,11 +16,36 @@ pytest.importorskip("optuna")
 import optuna
 
 import populace
-from populace._errors import UsageError
-from populace.core import Finite, Mode, Population, Segment, policy_from_json, policy_to_json
-from populace.core.baselines import Attempts
+from populace._errors import MissingExtra, UsageError
+from populace.core import (
+    Continue,
+    Diverged,
+    Exploit,
+    Failed,
+    Finite,
+    Mode,
+    Piece,
+    Population,
+    Retire,
+    Schedule,
+    Segment,
+    SegmentId,
+    Start,
+    decide,
+    decision_key,
+    policy_from_json,
+    policy_to_json,
+)
+from populace.core.baselines import Attempts, Follow, Rally
 from populace.core.baselines._history import Attempt, attempts_of, rungs
-from populace.core.baselines._optuna import _decoded, _encoded, is_worse_than_median, misses_the_rung, suggest
+from populace.core.baselines._optuna import (
+    _decoded,
+    _encoded,
+    import_optuna,
+    is_worse_than_median,
+    misses_the_rung,
+    suggest,
+)
 from populace.run import replay, verify
 from populace.space import (
     Choice,
@@ -31,7 +59,7 @@ from populace.space import (
     Space,
     Uniform,
 )
-from populace.testing import BOWL_SPACE, NoisyBowl, tune_toy
+from populace.testing import BOWL_SPACE, NoisyBowl, population_of, tune_toy
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 WIDE_SPACE = Space(
@@ -275,3 +303,100 @@ def test_vectorised_refuses_attempts_before_it_creates_anything(tmp_path):
     with pytest.raises(UsageError, match="Attempts makes one attempt after another: use executor"):
         tune_toy(JaxBowl(), policy=Attempts(steps=2), executor=populace.Vectorised(), directory=tmp_path)
     assert not any(tmp_path.iterdir())
+
+
+def _damaged(fallback):
+    """A member whose newest checkpoint was found damaged after its second segment, and what it goes back to."""
+    (first,) = population_of([1.0], space=Space(BOWL_SPACE)).latest
+    second = replace(first, generation=1, parent=first.id, start_step=1, end_step=2, member_start=1, ended=4)
+    lost = replace(
+        second, generation=2, parent=second.id, start_step=2, parent_damaged=True, fallback=fallback, ended=6,
+        outcome=Failed(reason="lost"), evaluations=(), checkpoint=None,
+    )  # fmt: skip
+    return population_of([None], space=Space(BOWL_SPACE)).with_ended([first, second, lost], 6)
+
+
+SCHEDULE = Schedule((Piece(start_step=0, end_step=9, hyperparameters={"lr": 0.05}),)).to_json()
+
+
+@pytest.mark.parametrize("policy", [Attempts(steps=4), Follow(schedule=SCHEDULE, members=1), Rally(step=9)])
+def test_damaged_checkpoint_costs_no_attempt(policy):
+    """A rival that lost its member to a tired disk would be compared unfairly."""
+    decision = decide(_damaged(SegmentId(0, 0)), 0, policy, decision_key(0, 0, 3))
+    assert isinstance(decision, Continue)
+
+
+@pytest.mark.parametrize(("policy", "gives_up"), [(Follow(schedule=SCHEDULE, members=1), True), (Rally(step=9), True)])
+def test_rival_whose_code_failed_is_given_up_and_says_so(policy, gives_up):
+    """Nobody is copied in these, so that there is nothing to replace it with."""
+    decision = decide(_damaged(None), 0, policy, decision_key(0, 0, 3))
+    assert isinstance(decision, Retire) is gives_up
+    assert decision.why["status"] == "failed"
+
+
+def test_attempt_whose_code_failed_makes_room_for_the_next_until_ten_have_in_a_row():
+    """One bad setting is like any other; ten in a row are a bug, and trying might never end."""
+    (first,) = population_of([Failed(reason="boom")], space=Space(BOWL_SPACE)).latest
+    policy = Attempts(steps=4)
+    for num in (1, 9, 10):
+        life = [replace(first, generation=g, ended=g + 1, begun=g) for g in range(num)]
+        population = population_of([None], space=Space(BOWL_SPACE)).with_ended(life, num)
+        decision = decide(population, 0, policy, decision_key(0, 0, num))
+        if num == 10:
+            assert decision == Retire(why={**decision.why, "rule": "beyond help", "failed": 10})
+        else:
+            assert isinstance(decision, Start)
+            assert (decision.why["ended"], decision.why["number"]) == ("failed", num)
+
+
+def test_empty_schedule_cannot_be_followed():
+    """A run that has trained nothing has no winner."""
+    with pytest.raises(UsageError, match="`schedule` must have at least one piece"):
+        Follow(schedule=Schedule(()).to_json(), members=1)
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, 2.0, math.nan]), min_size=2, max_size=5), st.sampled_from(Mode))
+def test_rally_gives_everybody_the_best_weights_once(scores, mode):
+    """What members do after it then differs by their own hyperparameters alone."""
+    space = Space(BOWL_SPACE)
+    population = population_of(scores, mode=mode, space=space)
+    best = int(population.ranking[0])
+    for member, segment in enumerate(population.latest):
+        decision = decide(population, member, Rally(step=1), decision_key(0, member, 1))
+        copies = not math.isnan(scores[best]) and member != best
+        assert isinstance(decision, Exploit) is copies
+        assert decision.hyperparameters == segment.hyperparameters
+        if copies:
+            assert decision.donor.member == best
+            assert (decision.why["donor"], decision.why["donor_score"]) == (f"m{best:02}/0", scores[best])
+        later = decide(population, member, Rally(step=2), decision_key(0, member, 1))
+        assert isinstance(later, Continue)
+        assert later.why == {"rule": "rally", "at": 2, "score": segment.score}
+
+
+def test_members_that_have_not_trained_have_made_no_attempt():
+    """The others' histories are read all the same."""
+    population = population_of([None, 1.0], space=Space(BOWL_SPACE))
+    assert [a.root for a in attempts_of(population)] == [SegmentId(1, 0)]
+
+
+def test_missing_optuna_is_named_with_the_extra(monkeypatch):
+    """A comparison that was asked for by name must say what to install."""
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(MissingExtra, match=r'this baseline needs Optuna: pip install "populace\[optuna\]"'):
+        import_optuna()
+
+
+@pytest.mark.slow
+def test_settings_that_broke_teach_the_sampler_to_stay_away():
+    """A rate at which training diverges tells as much as a bad score: it must not be tried again and again."""
+
+    def tried(score, rate):
+        one = attempt(round(rate * 1000), [score, score], hyperparameters={"lr": rate})
+        bad = replace(one.segments[-1], outcome=Diverged(reason="nan"))
+        return one if rate < 0.02 else replace(one, segments=(*one.segments[:-1], bad))
+
+    space = Space({"lr": Uniform(0.0, 0.1)})
+    past = [tried(1.0 + 10 * rate, rate) for rate in np.linspace(0.005, 0.095, 10)]
+    drawn = [suggest("tpe", nobody(space), past, whole=2, key=Key(seed))["lr"] for seed in range(10)]
+    assert float(np.median(drawn)) < 0.03

@@ -122,3 +122,8 @@ def test_backtrack_takes_a_strategy() -> None:
         Backtrack(Backtrack())
     assert HALF.looks(8).best
     assert not PBT().looks(8).best
+
+
+def test_what_the_strategy_inside_warns_of_is_told() -> None:
+    """The same population is too small for it, wherever the best comes from."""
+    assert Backtrack(Truncation(0.2)).warnings(1) == Truncation(0.2).warnings(1) != []

@@ -78,3 +78,30 @@ def test_no_score_breaks_the_arithmetic(scores, window) -> None:
     assert np.array_equal(np.isfinite(known.mean_P), np.isfinite(population.better_P))
     assert known.noise is None or (known.noise >= 0 and math.isfinite(known.noise))
     assert levels(population, window) is known
+
+
+@pytest.mark.slow
+@given(
+    st.lists(st.lists(st.floats(-9, 9) | st.just(math.nan), min_size=1, max_size=10), min_size=1, max_size=4),
+    st.sampled_from(Mode),
+    st.integers(1, 10),
+)
+def test_levels_of_all_are_those_of_each(scores, mode, window) -> None:
+    """Arrays must say of each member what its own last evaluations say, to the last bit."""
+    population, bends = _lives(scores, mode), []
+    known = levels(population, window)
+    for member, newest in enumerate(population.latest):
+        last = [mode.orient(x) for x in population.window(newest, 10)]
+        recent = [x for x in last[:window] if math.isfinite(x)] if newest.score is not None else []
+        mean = -math.inf
+        if recent:
+            mean = 0.0
+            for x in recent:
+                mean += x / len(recent)
+        assert (known.mean_P[member], known.num_P[member]) == (mean, len(recent))
+        eight = last[:8]
+        bends += [abs(a / 4 - b / 2 + c / 4) for a, b, c in zip(eight, eight[1:], eight[2:], strict=False)]
+    bends = [bend for bend in bends if math.isfinite(bend)]
+    assert (known.noise is None) is (len(bends) < 6)
+    if len(bends) >= 6:
+        assert known.noise == 4 * float(np.median(bends)) * (1 / (0.6744897501960817 * math.sqrt(6)))

@@ -103,6 +103,16 @@ def test_winners_train_on_and_losers_copy_them(scores, periods) -> None:
     assert len(set(outside)) == len(outside)
 
 
+def test_group_in_which_nobody_can_be_copied_waits() -> None:
+    """Everybody's checkpoint is damaged: the last ones train on, and the log says why."""
+    population = population_of([4.0, 3.0, 2.0, 1.0])
+    population = population.with_ended([replace(s, checkpoint_kept=False) for s in population.latest], 9)
+    answer = decide(population, 3, MFPBT(periods=(1,)), decision_key(0, 3, 1))
+    assert isinstance(answer, Continue)
+    assert answer.why["no_donor"] is True
+    assert (answer.why["rank"], answer.why["k"]) == (4, 1)
+
+
 def test_one_frequency_is_plain_pbt() -> None:
     """The original has no members from outside then, and stops with an error."""
     answers = _round(_after([4.0, 1.0, 3.0, 2.0], 1), MFPBT(periods=(1,), explore=NoExplore()))
@@ -149,3 +159,11 @@ def test_slow_groups_copy_seldom_in_a_run(synchronous: bool) -> None:
     slow = [id for id, d in run.decisions.items() if isinstance(d, Exploit) and id.member >= 4]
     assert slow
     assert all(id.generation % 4 == 0 for id in slow)
+
+
+@pytest.mark.parametrize(
+    ("tail", "size", "num"), [(0.25, 8, 2), (0.25, 7, 1), (0.29, 100, 29), (0.5, 5, 2), (0.1, 4, 1), (0.5, 1, 0)]
+)
+def test_parts_of_a_group_are_the_share_that_was_asked_for(tail: float, size: int, num: int) -> None:
+    """0.29 times 100 is a little less than 29 to a computer; one member fewer would be copied than the paper says."""
+    assert MultiFrequency(tail=tail).num_selected(size) == num

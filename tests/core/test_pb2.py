@@ -16,7 +16,7 @@ from populace.core.exploit import Truncation
 from populace.core.explore import PB2, Scene
 from populace.core.explore._pb2 import _Search, gains, root_beta, standardised
 from populace.core.explore._process import Kernel, Points, Posterior, fit, log_likelihood
-from populace.space import Choice, Key, LogUniform, Space, Uniform
+from populace.space import Choice, Constant, Key, LogUniform, Space, Uniform
 from populace.testing import Problem, population_of, simulate
 
 ROWS = np.array(
@@ -121,6 +121,8 @@ SPACE = Space.of(
         "layers": (1, 4),
         "kind": Choice(["a", "b", "c"]),
         "slope": Uniform(0, 1, when={"kind": "a"}),
+        "shape": Choice(["round", "square"], when={"kind": "b"}),
+        "fixed": Constant(3),
     }
 )
 CLIMB = Problem(
@@ -184,6 +186,16 @@ def test_copy_is_no_gain() -> None:
     )  # fmt: skip
     (gain,) = gains(first.with_ended([clone], 9), 2)
     assert (gain.step, gain.score, gain.after, gain.steps) == (1, 10.0, 11.0, 2)
+
+
+def test_first_segment_counts_from_its_first_evaluation() -> None:
+    """What `init` scored is not known, but from its first evaluation on a first segment has gained something too."""
+    (first,) = population_of([4.0], space=SPACE).latest
+    measured = tuple(replace(first.evaluations[0], step=step, score=score) for step, score in [(2, 1.0), (6, 4.0)])
+    (gain,) = gains(
+        population_of([None], space=SPACE).with_ended([replace(first, end_step=6, evaluations=measured)], 2), 1
+    )
+    assert (gain.step, gain.score, gain.after, gain.steps) == (2, 1.0, 4.0, 4)
 
 
 def test_first_segments_without_earlier_evaluations_are_no_rows() -> None:

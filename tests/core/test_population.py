@@ -10,7 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.core import Diverged, Evaluation, Failed, Finite, Mode, Population, Status, outcome_of, status_of
+from populace.core import (
+    Diverged,
+    Evaluation,
+    Failed,
+    Finite,
+    Latest,
+    Mode,
+    Population,
+    Segment,
+    SegmentId,
+    Status,
+    outcome_of,
+    status_of,
+)
 from populace.testing import population_of
 
 scores = st.lists(st.sampled_from([0.0, 1.0, 2.0, math.nan, None]), min_size=1, max_size=9)
@@ -147,3 +160,116 @@ def test_score_of_negative_zero_is_zero() -> None:
     outcome = outcome_of(-0.0)
     assert isinstance(outcome, Finite)
     assert math.copysign(1.0, outcome.value) == 1.0
+
+
+lives = st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0.0, 1.0, 2.0, math.nan])), max_size=12)
+
+
+@given(lives, st.integers(1, 4), st.integers(0, 12), st.sampled_from(Mode))
+def test_records_are_the_same_whenever_one_began_to_look(lives, size: int, seen: int, mode: Mode) -> None:
+    """A worker that joins late reads what was the best before; members that have left the run count as well."""
+    first = population_of([0.0], mode=mode).latest[0]
+    segments = [
+        replace(first, member=member, generation=place, outcome=outcome_of(score), ended=place + 1)
+        for place, (member, score) in enumerate(lives)
+    ]
+    empty = Population.empty(space=population_of([0.0]).space, mode=mode, seed=0, size=size)
+    whole = empty.with_ended(segments, len(segments))
+    late = empty.with_ended(segments[:seen], seen).with_ended(segments[seen:], len(segments))
+    assert late.records == whole.records == empty.with_records(segments).records
+    assert whole.best == max(
+        (s for s in segments if isinstance(s.outcome, Finite)), key=lambda s: (s.better(mode), -s.ended), default=None
+    )
+    assert {s.member for s in whole.latest if s is not None} == {m for m, _ in lives if m < size}
+
+
+def test_lives_are_those_that_the_forest_holds() -> None:
+    """A worker forgets what is old: what it has not loaded again must not be mistaken for a hole in the log."""
+    both = _two_lives()
+    without = replace(both, forest={id: s for id, s in both.forest.items() if id.generation == 1 or id.member == 1})
+    assert [str(s.id) for s in both.lives(2)] == ["m00/0", "m00/1", "m01/0"]
+    assert [str(s.id) for s in without.lives(2)] == ["m00/1", "m01/0"]
+    assert [str(s.id) for s in both.lives(1)] == ["m00/1", "m01/0"]
+    assert list(population_of([None, None]).lives(3)) == []
+
+
+def test_newest_segments_are_read_once_and_only_when_they_are_looked_at() -> None:
+    """A snapshot of a thousand members whose scores alone count must not read a thousand segments."""
+    newest = {s.id: s for s in population_of([1.0, 2.0, 3.0]).latest}
+    asked = []
+
+    def read(id: SegmentId) -> Segment:
+        asked.append(id)
+        return newest[id]
+
+    known = newest[SegmentId(2, 0)]
+    latest = Latest([0, None, 0], read, {known.id: known})
+    assert (len(latest), latest.generations) == (3, (0, None, 0))
+    assert latest[2] is known
+    assert latest[-1] is known
+    assert latest[1] is None
+    assert asked == []
+    assert list(latest) == [newest[SegmentId(0, 0)], None, known]
+    assert latest[:2] == (newest[SegmentId(0, 0)], None)
+    assert asked == [SegmentId(0, 0)]
+
+
+def test_segment_that_has_just_begun_has_nothing_yet() -> None:
+    """What is shown of a member that trains must not look like what it has reached."""
+    segment = Segment(
+        member=0,
+        generation=0,
+        parent=None,
+        donor=None,
+        start_step=0,
+        end_step=2,
+        member_start=0,
+        hyperparameters={"x": 0.5},
+        why={},
+        snapshot=0,
+        begun=1,
+    )
+    assert (segment.ended, segment.outcome, segment.evaluations, segment.metrics) == (None, None, (), {})
+    assert (segment.status, segment.score, segment.can_donate) == (Status.RUNNING, None, False)
+    assert (segment.checkpoint, segment.checkpoint_bytes, segment.checkpoint_kept) == (None, 0, False)
+    assert (segment.damaged, segment.parent_damaged, segment.fallback) == (None, False, None)
+    assert (segment.worker, segment.epoch, segment.begun_at, segment.ended_at) == ("", 0, 0.0, None)
+
+
+@pytest.mark.slow
+@given(st.data(), st.sampled_from(Mode), st.integers(1, 5))
+def test_recent_scores_are_those_of_the_ancestry_whatever_was_made_before(data, mode, width) -> None:
+    """Snapshots follow one another by the thousand; what is handed on must be what a first look would find."""
+    size = 4
+    population = Population.empty(space=population_of([0.0]).space, mode=mode, seed=0, size=size)
+    scores = st.lists(st.sampled_from([0.5, 1.0, -2.0, math.nan, math.inf]), max_size=3)
+    for turn in range(1, 7):
+        ended = []
+        for member in data.draw(st.sets(st.integers(0, size - 1), min_size=1)):
+            newest = population.latest[member]
+            donors = [s for s in population.latest if s is not None]
+            parent = data.draw(st.sampled_from(donors)).id if donors and newest is not None else None
+            evaluations = [replace(population_of([1.0]).latest[0].evaluations[0], score=x) for x in data.draw(scores)]
+            ended.append(
+                replace(
+                    population_of([0.0] * size).latest[member],
+                    generation=0 if newest is None else newest.generation + 1,
+                    parent=parent,
+                    evaluations=tuple(evaluations),
+                )
+            )
+        population = population.with_ended(ended, turn)
+        for part in data.draw(st.sets(st.sampled_from([size, size - 1]))):
+            recent_PW = population.first(part).recent(width)
+            for member, segment in enumerate(population.latest[:part]):
+                window = [] if segment is None else [mode.orient(x) for x in population.window(segment, width)]
+                assert np.array_equal(recent_PW[member], window + [math.nan] * (width - len(window)), equal_nan=True)
+
+
+def test_what_depends_on_the_run_alone_is_made_once() -> None:
+    """Groups of members do not change while they train; a run that goes on with more members has others."""
+    population = population_of([1.0, 2.0])
+    made: list[int] = []
+    for snapshot in (population, population.with_ended(population.latest, 9), population, population.first(1)):
+        assert snapshot.always("size", lambda whole: made.append(1) or whole.size) == snapshot.size
+    assert len(made) == 2

@@ -14,7 +14,7 @@ from populace.core.exploit import Truncation
 from populace.core.explore import PB2, InformedExplore, Pairwise, Scene, TrustRegion
 from populace.core.explore._pairwise import last_move, moved
 from populace.core.explore._region import Box, bounds
-from populace.space import Choice, IntUniform, Key, LogUniform, Space, Uniform
+from populace.space import Choice, Constant, IntUniform, Key, LogUniform, Space, Uniform
 from populace.testing import Problem, population_of, simulate
 
 SPACE = Space.of(
@@ -24,6 +24,7 @@ SPACE = Space.of(
         "layers": IntUniform(1, 4),
         "kind": Choice(["a", "b", "c"]),
         "slope": Uniform(0, 1, when={"kind": "a"}),
+        "fixed": Constant(3),
     }
 )
 CLIMB = Problem(
@@ -95,6 +96,7 @@ def test_box_is_read_from_the_log() -> None:
     """Nothing is remembered between decisions, so that each can be derived again from the log alone."""
     region = TrustRegion()
     assert region.box(_with_rounds([])) == region.first
+    assert region.box(population_of([None, None], space=SPACE)) == region.first
     assert region.box(_with_rounds([True] * 3)).length == pytest.approx(0.6)
     assert region.box(_with_rounds([False] * 10)).length == pytest.approx(0.4 / 1.5)
     assert region.box(_with_rounds([False] * 10 + [True] * 3)).length == pytest.approx(0.4)
@@ -137,8 +139,8 @@ def _copies(own: dict[str, object], theirs: dict[str, object], seeds: int = 40, 
     return [Pairwise(**settings).explore(theirs, scene, Key(seed)) for seed in range(seeds)]
 
 
-LOW = {"x": 0.2, "lr": 1e-3, "layers": 1, "kind": "b", "slope": 0.1}
-HIGH = {"x": 0.6, "lr": 1e-2, "layers": 4, "kind": "a", "slope": 0.9}
+LOW = {"x": 0.2, "lr": 1e-3, "layers": 1, "kind": "b", "slope": 0.1, "fixed": 3}
+HIGH = {"x": 0.6, "lr": 1e-2, "layers": 4, "kind": "a", "slope": 0.9, "fixed": 3}
 
 
 def test_first_move_ends_between_loser_and_winner() -> None:

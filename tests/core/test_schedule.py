@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -107,7 +108,10 @@ HEADER = "start_step,end_step,member,generation"
 
 @pytest.mark.parametrize(
     "text",
-    ["", "lr\n0.1\n", f"{HEADER},lr\n0,2,0\n", f"{HEADER},lr\n0,x,0,0,1\n", f"{HEADER},lr\n0,2,0,0,abc\n"],
+    [
+        *("", "lr\n0.1\n", f"{HEADER},lr\n0,2,0\n", f"{HEADER},lr\n0,x,0,0,1\n", f"{HEADER},lr\n0,2,0,0,abc\n"),
+        f"{HEADER},lr,lr\n0,2,0,0,1,2\n",
+    ],
 )
 def test_foreign_csv_is_refused(text: str) -> None:
     """A wrong file is named as such, not as an error deep in a parser."""
@@ -144,3 +148,17 @@ def test_what_is_no_tuple_of_pieces_is_refused(pieces: object) -> None:
     """A schedule written by hand: the mistake is told where it was made, and not at its first step."""
     with pytest.raises(UsageError, match=r"`pieces` must be a tuple of Piece\(...\), but got .*: write \(piece, ...\)"):
         Schedule(pieces)
+
+
+@pytest.mark.parametrize(
+    ("hyperparameters", "text"),
+    [
+        ([("lr", 0.1)], "`hyperparameters` must map names to values, but got [('lr', 0.1)]"),
+        ({"": 0.1}, "a hyperparameter's name must be a non-empty string, but got '': rename it"),
+        ({3: 0.1}, "a hyperparameter's name must be a non-empty string, but got 3: rename it"),
+    ],
+)
+def test_piece_without_named_values_is_refused(hyperparameters: object, text: str) -> None:
+    """What could be written but not read back, or not by name, is told where it is made."""
+    with pytest.raises(UsageError, match=re.escape(text)):
+        Piece(start_step=0, end_step=1, hyperparameters=hyperparameters)

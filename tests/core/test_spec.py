@@ -192,6 +192,7 @@ def test_digest_follows_the_source_and_not_its_indentation() -> None:
         ({"seed": 2}, ["seed: 1 became 2"]),
         ({"mode": Mode.MIN, "metric": "loss"}, ["metric: None became 'loss'", "mode: 'max' became 'min'"]),
         ({"interval": 5, "synchronous": True}, ["interval: 4 became 5", "synchronous: False became True"]),
+        ({"code": "0123"}, ["code: its source has changed"]),
     ],
 )
 def test_only_limits_may_change_on_resume(changes: dict[str, object], lines: list[str]) -> None:
@@ -264,6 +265,8 @@ def test_first_weights_have_keys_of_their_own() -> None:
         ({"max_failures": -1}, "`max_failures >= 0` must hold, but got max_failures=-1"),
         ({"evaluate_every": 5}, "`evaluate_every <= interval` must hold, but got (evaluate_every=5, interval=4)"),
         ({"evaluate_every": 0}, "`evaluate_every >= 1` must hold, but got evaluate_every=0"),
+        ({"metric": ""}, "`metric` must be the name of a reported metric, but got ''"),
+        ({"metric": 3}, "`metric` must be the name of a reported metric, but got 3: leave it out where a single"),
         ({"seed": -1}, "`seed >= 0` must hold, but got seed=-1: it is the root of all randomness"),
         ({"seed": 0.5}, "`seed` must be a whole number, but got 0.5"),
         ({"seed": 2**128}, "a seed must be an integer in [0, 2**128)"),
@@ -279,3 +282,10 @@ def test_function_without_a_name_is_told_by_its_kind() -> None:
     """An explore function whose arguments were filled in with `functools.partial` has no name of its own."""
     written = policy_to_json(PBT(explore=partial(lambda hyperparameters, space, key: hyperparameters)))
     assert written["explore"] == {"kind": "function", "name": "partial", "source": None}
+
+
+@pytest.mark.parametrize("data", [{"kind": "Truncation", "fraction": 0.2}, 3, None])
+def test_what_is_no_policy_is_not_taken_for_one(data: object) -> None:
+    """A log whose bytes were changed must not give a run that fails at its first decision."""
+    with pytest.raises(StoreError, match=r"a log holds its run's policy, but this one holds .*: it is damaged"):
+        policy_from_json(data)

@@ -12,6 +12,7 @@ from populace.core import (
     PBT,
     Diverged,
     Exploit,
+    Failed,
     Finite,
     Guard,
     Mode,
@@ -141,7 +142,7 @@ def test_conditions_and_single_members_are_left_to_decide():
     assert _of(known, size=1) is None
 
 
-@pytest.mark.parametrize("change", ["behind", "failed", "young", "integer", "unknown"])
+@pytest.mark.parametrize("change", ["behind", "failed", "collected", "damaged", "young", "integer", "unknown"])
 def test_population_that_does_not_stand_level_is_left_to_decide(change):
     """Such a population comes from a run that was begun elsewhere, or whose code failed."""
     policy = PBT(exploit=Truncation(), explore=Perturb(), guard=Guard(), burn_in=2 if change == "young" else 0)
@@ -150,6 +151,10 @@ def test_population_that_does_not_stand_level_is_left_to_decide(change):
     if change == "behind":
         odd = replace(odd, generation=1)
     elif change == "failed":
+        odd = replace(odd, outcome=Failed(reason="boom"), checkpoint=None)
+    elif change == "collected":
+        odd = replace(odd, checkpoint_kept=False)
+    elif change == "damaged":
         odd = replace(odd, parent_damaged=True, fallback=SegmentId(0, 0))
     elif change == "integer":  # given as a first value; once perturbed it is a float as all others
         odd = replace(odd, hyperparameters={"x": 1})
@@ -184,3 +189,27 @@ def test_level_keeps_what_diverged():
     level = together.level(population_of([math.nan, 1.0, 2.0]))
     assert [type(outcome) for outcome in level.outcomes] == [Diverged, Finite, Finite]
     assert level.better_P.tolist() == [-math.inf, 1.0, 2.0]
+
+
+@given(st.integers(1, 4), st.integers(1, 6), st.data())
+def test_part_of_the_draws_is_what_would_have_been_drawn_for_it(first, count, data):
+    """A program is called for as many generations as fit; where it begins must not change what is drawn."""
+    start = data.draw(st.integers(0, count - 1))
+    length = data.draw(st.integers(1, count - start))
+    together = _of(PBT(exploit=Truncation(), explore=Perturb(), guard=Guard()))
+    part, apart = together.draws(first, count).part(start, length), together.draws(first + start, length)
+    assert part.first == apart.first
+    assert np.array_equal(part.tie_GP, apart.tie_GP)
+    assert np.array_equal(part.pick_GP, apart.pick_GP)
+    assert all(map(np.array_equal, part.longs_GPD, apart.longs_GPD))
+
+
+@pytest.mark.parametrize("kind", [PBT, Guard, Truncation, Perturb])
+def test_strategy_that_has_learnt_something_new_is_left_to_decide(kind, monkeypatch):
+    """Whoever adds a setting to one of them must not find it ignored where all are decided on at once."""
+    import populace.core._together as module
+
+    policy = PBT(exploit=Truncation(), explore=Perturb(), guard=Guard())
+    assert _of(policy) is not None
+    monkeypatch.setitem(module._FIELDS, kind, module._FIELDS[kind] - {"fraction", "factors", "trim", "burn_in"})
+    assert _of(policy) is None

@@ -27,7 +27,7 @@ from populace.core import (
     last_good,
     verify_log,
 )
-from populace.core._verify import _Then
+from populace.core._verify import _joined, _Then
 from populace.core.exploit import BinaryTournament, Truncation
 from populace.core.explore import Resample
 from populace.space import Hyperparameters, Key, Space, Uniform
@@ -63,9 +63,12 @@ def _log(spec: RunSpec, problem: Problem[float] = CLIMB) -> Log:
     return {s.id: s for s in apart}
 
 
-def _verify(log: Log, spec: RunSpec, *, finished: bool = True, story: Sequence[Chapter] = ()) -> list[str]:
+def _verify(
+    log: Log, spec: RunSpec, *, finished: bool = True, story: Sequence[Chapter] = (), retired: Sequence[int] = ()
+) -> list[str]:
     whole = [Chapter(after=0, spec=spec, population=spec.population, steps=spec.steps)]
-    return [str(violation) for violation in verify_log(spec, list(log.values()), story or whole, finished=finished)]
+    found = verify_log(spec, list(log.values()), story or whole, finished=finished, retired=retired)
+    return [str(violation) for violation in found]
 
 
 @settings(max_examples=25)
@@ -302,6 +305,14 @@ def test_retired_member_may_stop_early() -> None:
     assert _verify(short, SPEC) == ["budget: member 3: trained 6 of 8 steps"]
 
 
+def test_member_whose_code_failed_may_be_given_up() -> None:
+    """It is in the list of those that were given up as well, and asks for no reason of the policy."""
+    failed = replace(LAST, outcome=Failed(reason="boom"), end_step=LAST.start_step, checkpoint=None, evaluations=())
+    assert _verify(_with(failed), SPEC, retired=[0]) == []
+    (line,) = _verify(LOG, SPEC, retired=[0])
+    assert "was given up though its code had not failed" in line
+
+
 def test_member_that_trains_beyond_its_steps_is_told_even_in_a_run_that_goes_on() -> None:
     """The budget is a promise at every moment, and of a segment when it begins."""
     fewer = [Chapter(after=0, spec=SPEC, population=4, steps=6)]
@@ -503,3 +514,34 @@ def test_view_of_then_holds_what_had_ended_then(sequence: int) -> None:
     assert sorted(then) == sorted(ended)
     assert len(then) == len(ended)
     assert all((s.id in then) == (s.id in ended) for s in log.values())
+
+
+def test_other_source_of_hyperparameters_is_told() -> None:
+    """Where weights and hyperparameters come from two segments, the log must name the right second one."""
+    spec = _spec(MFPBT(periods=(1, 2)), population=8)
+    log = _log(spec)
+    migrant = next(s for s in log.values() if "hyperparameters" in s.why)
+    assert _verify(log, spec) == []
+    broken = log | {migrant.id: replace(migrant, why={**migrant.why, "hyperparameters": "m99/9"})}
+    assert _verify(broken, spec) == [
+        f"decision: segment {migrant.id}: says that its hyperparameters are those of m99/9, but they are of "
+        f"{migrant.why['hyperparameters']}"
+    ]
+
+
+def test_member_joins_a_run_that_goes_on_only_where_it_had_come_to_its_end() -> None:
+    """In lockstep it then sees the others where they wait; who was still on its way sees them as ever."""
+    first = replace(FIRST, start_step=0, begun=1, ended=4)
+    done, short = replace(first, member=0, end_step=3), replace(first, member=1, end_step=2)
+    before, longer = _spec(population=2, steps=3), _spec(population=3, steps=5)
+    story = [Chapter(after=0, spec=before, population=2, steps=3), Chapter(after=9, spec=longer, population=3, steps=5)]
+    later = replace(done, generation=1, begun=11, ended=12, member_start=3, end_step=5)
+
+    def joined(member: int, begun: int) -> int:
+        return _joined(replace(first, member=member, begun=begun), [done, short, later], story)
+
+    assert [joined(member, 10) for member in range(3)] == [9, 0, 9]
+    assert [joined(member, 9) for member in range(3)] == [0, 0, 0]
+    back = [*story, Chapter(after=20, spec=longer, population=3, steps=6)]
+    assert _joined(replace(first, member=0, begun=21), [done, short, later], back) == 20
+    assert _joined(replace(first, member=1, begun=21), [done, short, later], back) == 0

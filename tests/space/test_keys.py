@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import example, given
 
-from populace.space import Key
+from populace.space import Hashed, Key
 from populace.space._keys import Keys, agrees
 
 SEEDS = st.one_of(st.integers(0, 2**128 - 1), st.integers(0, 9))
@@ -40,3 +40,18 @@ def test_integers_are_those_of_each_generator(seed, bound, after):
 def test_keys_in_bulk_agree_with_this_numpy():
     """Where numpy changes what its generators draw, populations are decided on member by member again."""
     assert agrees()
+
+
+@given(SEEDS, st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=5), st.text(min_size=1, max_size=8))
+def test_key_that_was_hashed_with_others_draws_as_it_would_alone(seed, members, name):
+    """Hashing takes most of the time of a draw, and a decision must not tell whether it was saved."""
+    alone = [Key(seed).fold(member, "decide") for member in members]
+    states = {Key(0).fold("explore", name).path: Keys(seed).fold(np.array(members), "decide", "explore", name).seeds()}
+    for place, key in enumerate(alone):
+        known = key.with_hashed(Hashed(2, states, (place,)))
+        assert known == key
+        assert hash(known) == hash(key)
+        for below in (("explore", name), ("explore", name, "more"), ("exploit",), ()):
+            drawn = [k.fold(*below).generator().integers(2**40, size=3).tolist() for k in (known, key)]
+            assert drawn[0] == drawn[1]
+        assert known.fold("explore", name).seed() == key.fold("explore", name).seed()

@@ -9,6 +9,7 @@ import mmap
 import os
 import sqlite3
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +43,20 @@ def _setting(connection, name: str) -> object:
     return connection._driver.execute(f"PRAGMA {name}").fetchone()[0]
 
 
+def test_transaction_that_sqlite_has_rolled_back_tells_its_own_error(database: Database) -> None:
+    """SQLite gives a transaction up by itself where the disk is full: "no transaction is active" would hide why."""
+
+    def be_rolled_back() -> None:
+        with database.write() as connection:
+            connection.write(q.COMMAND_RUN, command="stop")
+            connection._driver.execute("INSERT OR ROLLBACK INTO member SELECT * FROM member")
+
+    with pytest.raises(StoreError, match="UNIQUE constraint failed"):
+        be_rolled_back()
+    with database.read() as connection:
+        assert connection.one(q.RUN)["command"] == ""
+
+
 @pytest.mark.slow
 @settings(max_examples=20)
 @given(st.lists(st.sampled_from(["durable", "ordered", "close"]), max_size=8))
@@ -59,6 +74,34 @@ def test_writes_are_synced_as_they_were_asked_for(acts) -> None:
             with database.write(durable=act == "durable") as connection:
                 assert _setting(connection, "synchronous") == (2 if act == "durable" else 1)
         database.close()
+
+
+def test_write_survives_a_power_cut_unless_told_otherwise(database: Database) -> None:
+    """Whoever adds a write to the store and thinks of nothing must not lose what a worker was told is kept."""
+    for durable in (False, True):
+        with database.write(durable=durable):
+            pass
+        with database.write() as connection:
+            assert _setting(connection, "synchronous") == 2
+
+
+def test_threads_share_a_database(database: Database) -> None:
+    """A heartbeat, a display and a worker are threads of one process, and any of them may be the one that forks."""
+    read: list[object] = []
+
+    def use(command: str) -> None:
+        with database.write() as connection:
+            connection.write(q.COMMAND_RUN, command=command)
+        with database.read() as connection:
+            read.append(connection.one(q.RUN)["command"])
+
+    use("one")
+    for command in ("two", "three"):
+        thread = threading.Thread(target=use, args=(command,))
+        thread.start()
+        thread.join()
+    use("four")
+    assert read == ["one", "two", "three", "four"]
 
 
 def test_readers_cannot_write(database: Database) -> None:
@@ -210,6 +253,13 @@ def test_reader_waits_in_line_for_who_stopped_amid_a_commit(database: Database, 
     look()
     assert is_first[2] is False, "a reader leaves the queue at once"
     os.close(lock)
+
+
+def test_error_without_a_number_is_told_as_it_is(database: Database) -> None:
+    """Python's own mistakes have none: they must not end as a mistake in ours."""
+    _hold_up(database, sqlite3.OperationalError("something else"))
+    with pytest.raises(StoreError, match=r"something else"), database.read():
+        pass
 
 
 def test_reader_who_may_not_wait_in_line_looks_again_for_a_minute(

@@ -10,7 +10,7 @@ import pytest
 
 from populace._errors import StoreError
 from populace.core import Mode, Status
-from populace.store import HostClock, Idle, MemoryStore, RunStatus, SqliteStore
+from populace.store import HostClock, Idle, MemoryStore, RunStatus, SqliteStore, _clock
 from populace.store._filesystem import file_system, has_room, refuse_network
 from populace.testing import FakeClock
 from populace.testing._store_calls import claim_of, spec_of
@@ -68,6 +68,12 @@ def test_room_is_lacking_only_where_the_system_says_so(tmp_path, monkeypatch, nu
 def test_boot_of_the_host_has_its_name() -> None:
     """Leases from before a power cut are dated on another clock, and only the name tells."""
     assert HostClock().boot() == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def test_boots_without_a_name_are_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """MacOS tells none: every process, of this version or the next, must say the same, or all leases would be free."""
+    monkeypatch.setattr(_clock, "Path", lambda _: tmp_path / "boot_id")
+    assert _clock._boot_id.__wrapped__() == "unknown"
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])

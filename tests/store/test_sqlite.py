@@ -115,6 +115,18 @@ def test_other_schema_is_refused(store, tmp_path, step, told):
     other.close()
 
 
+@pytest.mark.parametrize("harm", ["DELETE FROM run", "UPDATE run SET spec = '{'", "UPDATE run SET spec = '{}'"])
+def test_log_without_a_runs_settings_is_damaged(store, tmp_path, harm):
+    """A disk lost a page of the file, and SQLite finds nothing wrong with the others."""
+    with sqlite3.connect(tmp_path / FILE) as driver:
+        driver.execute(harm)
+    driver.close()
+    other = SqliteStore(tmp_path)
+    with pytest.raises(StoreError, match=r"holds no run.*the file is damaged: restore the run's folder from a copy"):
+        other.read()
+    other.close()
+
+
 def test_missing_folder_is_named(tmp_path):
     """The disk that held the runs is not mounted."""
     with pytest.raises(StoreError, match=r"cannot be written \(No such file or directory\)"):

@@ -3,13 +3,13 @@
 import hypothesis.strategies as st
 from hypothesis import given
 
-from populace.vectorised._copies import SPARE, in_order
+from populace.vectorised._copies import ASIDE, in_order
 
 
 @given(st.dictionaries(st.integers(0, 7), st.integers(0, 7)))
 def test_copies_in_order_are_copies_at_once(sources):
     """A copies B while B copies C: A must get what B was."""
-    rows = {row: row for row in range(8)} | {SPARE: None}
+    rows = {row: row for row in range(8)} | {ASIDE: None}
     for source, to in in_order(sources):
         rows[to] = rows[source]
     assert [rows[row] for row in range(8)] == [sources.get(row, row) for row in range(8)]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 
 from populace._errors import DiskFull, StaleClaim, StoreError
+from populace.checkpoints import MemoryCheckpoints
 from populace.store import Claim, EventKind, MemoryStore
 from populace.testing import FakeClock, FillableCheckpoints, FillableStore
 from populace.testing._store_calls import spec_of
@@ -110,6 +111,18 @@ def test_chunks_are_written_whole_after_a_refusal():
     patient = PatientCheckpoints(disk, patience)
     assert patient.get(patient.put(iter([b"one", b"two"]))) == b"onetwo"
     assert told == ["paused", "resumed"]
+
+
+def test_patience_changes_no_answer():
+    """What reads a run through it, to collect or to verify, must see all there is."""
+    kept = MemoryCheckpoints()
+    patient = PatientCheckpoints(kept, World().patience)
+    digest = patient.put([b"weights"])
+    assert patient.exists(digest)
+    assert list(patient.list()) == [digest]
+    patient.delete(digest)
+    assert not patient.exists(digest)
+    assert list(patient.list()) == []
 
 
 class Waits(Exception):

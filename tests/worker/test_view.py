@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from populace.core import PBT, Exploit, RunSpec, Segment, SegmentId, decide, decision_key
-from populace.core.exploit import BinaryTournament, Truncation, TTest
+from populace.core import PBT, Exploit, Policy, RunSpec, Segment, SegmentId, decide, decision_key
+from populace.core.baselines import Attempts
+from populace.core.exploit import Backtrack, BinaryTournament, Truncation, TTest
+from populace.core.explore import PB2, Pairwise
 from populace.space import Space, Uniform
 from populace.testing import PastLog, Problem, simulate
 from populace.worker import _view as view_module
@@ -18,11 +21,17 @@ from populace.worker._view import View
 
 SPACE = Space.of({"x": Uniform(0, 1)})
 CLIMB = Problem(state=0.0, train=lambda state, h, n: state + n * h["x"], evaluate=lambda state: round(state, 1))
+WAVE = replace(CLIMB, evaluate=lambda state: round(math.sin(3 * state), 1))
+"""What was best may be worse a generation later, so that policies go back."""
 POLICIES = [
     PBT(),
     PBT.paper(),
     PBT(exploit=BinaryTournament()),
     PBT(exploit=Truncation(0.5), compare="equal progress"),
+    PBT(exploit=Truncation(0.5), explore=Pairwise(rounds=3)),
+    PBT(exploit=Truncation(0.5), explore=PB2(rows=12)),
+    PBT(exploit=Backtrack(Truncation(0.5))),
+    Attempts(steps=3),
     *(
         [PBT(exploit=TTest(alpha=0.4, window=3), compare=compare) for compare in ("latest", "equal progress")]
         if importlib.util.find_spec("scipy")
@@ -31,9 +40,11 @@ POLICIES = [
 ]
 
 
-def _log(policy: PBT, seed: int, synchronous: bool, size: int = 5) -> tuple[RunSpec, PastLog]:
+def _log(
+    policy: Policy, seed: int, synchronous: bool, size: int = 5, problem: Problem[float] = CLIMB
+) -> tuple[RunSpec, PastLog]:
     spec = RunSpec(name="r", space=SPACE, policy=policy, seed=seed, population=size, steps=8, synchronous=synchronous)
-    run = simulate(CLIMB, policy, space=SPACE, size=size, intervals=8, seed=seed, synchronous=synchronous)
+    run = simulate(problem, policy, space=SPACE, size=size, intervals=8, seed=seed, synchronous=synchronous)
     segments = [replace(s, snapshot=2 * s.snapshot, begun=2 * s.begun - 1, ended=2 * s.ended) for s in run.lineage]
     return spec, PastLog({s.id: s for s in segments})
 
@@ -52,17 +63,18 @@ def _check(spec: RunSpec, log: PastLog, view: View, segment: Segment) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=40)
+@settings(max_examples=80)
 @given(
     st.sampled_from(POLICIES),
+    st.sampled_from([CLIMB, WAVE]),
     st.integers(0, 2**32),
     st.booleans(),
     st.booleans(),
     st.sets(st.integers(0, 39), max_size=9),
 )
-def test_view_decides_as_the_whole_log_does(policy, seed, synchronous, forgetful, looks) -> None:
+def test_view_decides_as_the_whole_log_does(policy, problem, seed, synchronous, forgetful, looks) -> None:
     """Workers join late, look seldom and forget what is old; `verify` derives every decision from the whole log."""
-    spec, log = _log(policy, seed, synchronous)
+    spec, log = _log(policy, seed, synchronous, problem=problem)
     view = View(log, spec)
     begun = sorted((s for s in log.whole.values() if s.generation), key=lambda s: (s.snapshot, s.begun))
     with pytest.MonkeyPatch.context() as patch:
@@ -71,6 +83,18 @@ def test_view_decides_as_the_whole_log_does(policy, seed, synchronous, forgetful
         for place, segment in enumerate(begun):
             if not looks or place in looks:
                 _check(spec, log, view, segment)
+
+
+@pytest.mark.parametrize("synchronous", [False, True])
+def test_worker_that_joins_late_knows_what_was_the_best(synchronous: bool) -> None:
+    """The best segment may be long behind every member; who has not seen it would copy somebody else."""
+    policy, went_back = PBT(exploit=Backtrack(Truncation(0.5))), 0
+    for seed in range(3):
+        spec, log = _log(policy, seed, synchronous, problem=WAVE)
+        for segment in [s for s in log.whole.values() if s.generation]:
+            _check(spec, log, View(log, spec), segment)
+            went_back += segment.donor is not None and segment.donor.generation < segment.generation - 1
+    assert went_back > 3
 
 
 def test_members_beyond_the_population_are_not_seen() -> None:
@@ -140,9 +164,10 @@ def test_old_segments_are_forgotten_when_there_are_too_many(monkeypatch: pytest.
     assert most == 4 * 2 * (1 + window) + spare
 
 
-def test_fallback_is_loaded_where_it_was_dropped_from_the_view() -> None:
+@pytest.mark.parametrize("policy", [PBT.paper(), PBT(exploit=Truncation(0.5), compare="equal progress")])
+def test_fallback_is_loaded_where_it_was_dropped_from_the_view(policy: PBT) -> None:
     """A member whose checkpoint is damaged goes back to an ancestor that a late worker has never seen."""
-    spec, log = _log(PBT.paper(), 1, False, size=2)
+    spec, log = _log(policy, 1, False, size=2)
     log.now = max(s.ended for s in log.whole.values())
     newest = replace(log.whole[SegmentId(0, 7)], fallback=SegmentId(0, 2))
     view = View(log, spec)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
-from populace._errors import DonorGone, RunFailed, StaleClaim
-from populace.checkpoints import MemoryCheckpoints
-from populace.core import PBT, RunSpec, SegmentId
+from populace._errors import DamagedCheckpoint, DonorGone, RunFailed, StaleClaim, StoreError
+from populace.checkpoints import MemoryCheckpoints, pack
+from populace.core import PBT, Chapter, RandomSearch, RunSpec, SegmentId, verify_log
+from populace.core.baselines import Attempts
 from populace.core.exploit import Truncation
-from populace.space import Space
-from populace.store import Claim, Idle, MemoryStore
+from populace.core.explore import Pairwise
+from populace.space import Hyperparameters, Key, Space
+from populace.store import Claim, EventKind, Idle, MemoryStore
 from populace.testing import BOWL_SPACE, Between, Bowl, FailingBowl, FakeClock, ToyError
-from populace.testing._store_calls import begin
-from populace.worker import Loop, Trainable
+from populace.testing._store_calls import begin, claim_of
+from populace.worker import Loop, Member, Trainable
 from populace.worker import _view as view_module
 from populace.worker._loops import loop_of
 from populace.worker._worker import Worker
@@ -31,6 +36,7 @@ class World:
         self.clock, self.pauses = FakeClock(), []
         self.store = MemoryStore(clock=self.clock, lease_s=LEASE_S)
         self.store.create(self.spec)
+        self.checkpoints = MemoryCheckpoints()
         self.held: list[Claim | None] = []
 
     def pause(self, seconds: float) -> None:
@@ -38,9 +44,9 @@ class World:
         self.clock.advance(seconds)
 
     def worker(self, trainable: Trainable | Loop | None = None, **changes: object) -> Worker:
-        fields = {"store": self.store, "checkpoints": MemoryCheckpoints(), "loop": loop_of(trainable or Bowl())}
+        fields = {"store": self.store, "checkpoints": self.checkpoints, "loop": loop_of(trainable or Bowl())}
         fields |= {"pause": self.pause, "holding": self.held.append}
-        return Worker(name="w", spec=self.spec, **(fields | changes))
+        return Worker(**({"name": "w", "spec": self.spec} | fields | changes))
 
     @property
     def trained(self) -> list[int]:
@@ -229,10 +235,11 @@ class Fading(Trainable):
         return -float(state["steps"])
 
 
-def test_worker_that_was_overtaken_does_not_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("policy", [PBT(exploit=Truncation(0.5)), PBT(explore=Pairwise())])
+def test_worker_that_was_overtaken_does_not_decide(policy: PBT, monkeypatch: pytest.MonkeyPatch) -> None:
     """A laptop sleeps between claim and decision; meanwhile another took its member and found a damaged checkpoint."""
     monkeypatch.setattr(view_module, "_SPARE", -(10**9))  # it remembers nothing that it could fall back to
-    world, looks = World(population=1), []
+    world, looks = World(population=1, policy=policy), []
 
     def overtake(*_: object) -> None:
         looks.append(len(looks))
@@ -244,5 +251,193 @@ def test_worker_that_was_overtaken_does_not_decide(monkeypatch: pytest.MonkeyPat
             fell = world.store.fall_back(theirs, "changed")
             assert fell.segment.fallback == SegmentId(0, 0)
 
-    world.worker(Fading(), store=Between(world.store, snapshot=overtake)).run()
+    world.worker(Fading(), store=Between(world.store, snapshot=overtake, standings=overtake)).run()
+    assert len(looks) > 2
     assert world.trained == [4]
+    begun = [s for s in world.store.segments() if s.worker == "w"]
+    assert all(s.snapshot >= (world.store.segment(SegmentId(0, s.generation - 1)).ended) for s in begun if s.generation)
+
+
+def _lost(world: World, lost: SegmentId) -> Between:
+    """The checkpoints of a world with that of one segment damaged."""
+
+    def get(digest: str) -> None:
+        if digest == world.store.segment(lost).checkpoint:
+            raise DamagedCheckpoint(f"{lost} is damaged")
+
+    return Between(world.checkpoints, get=get)
+
+
+def _interrupted(trainable: Trainable | Loop, num_segments: int) -> World:
+    """A world whose only member has trained some of its four intervals before its worker was stopped."""
+    world = World(population=1)
+    world.worker(trainable, stopping=lambda: sum(world.trained) >= num_segments).run()
+    assert world.trained == [num_segments]
+    return world
+
+
+@pytest.mark.parametrize(("num_segments", "fallback"), [(3, SegmentId(0, 0)), (1, None)])
+def test_member_whose_checkpoint_is_damaged_goes_back(num_segments, fallback, caplog) -> None:
+    """A disk has lost the newest weights: an older good segment goes on, or new weights, and the log names both."""
+    world = _interrupted(Fading(), num_segments)
+    lost = SegmentId(0, num_segments - 1)
+    digest = world.store.segment(lost).checkpoint
+    world.worker(Fading(), checkpoints=_lost(world, lost)).run()
+    given_up, next_ = (world.store.segment(SegmentId(0, num_segments + later)) for later in (0, 1))
+    assert (given_up.parent, given_up.parent_damaged, given_up.fallback) == (lost, True, fallback)
+    assert next_.parent == fallback
+    assert next_.start_step == (0 if fallback is None else 1)
+    assert world.trained == [4]
+    assert not world.checkpoints.exists(digest)
+    goes_on = "has no good ancestor left" if fallback is None else "goes on from m00/0"
+    assert f"member 0 cannot load segment {lost} and {goes_on}: {lost} is damaged" in caplog.text
+    assert [e.kind for e in world.store.events()].count(EventKind.DAMAGED) == 1
+
+
+def test_loop_that_catches_the_damage_publishes_nothing_of_it() -> None:
+    """The user's code has caught every error, and trains on from the weights that it happens to have."""
+    world = _interrupted(Fading(), 1)
+
+    written = bytearray(b"".join(pack({"state": {"flag": np.array([True])}}, label={})))
+    written[-1] = 2  # nobody has ever written such a boolean, and it is found where the state is loaded
+    caught = []
+
+    def loop(member: Member) -> None:
+        state = {"steps": 100}
+        try:
+            member.track(state=state)
+        except DamagedCheckpoint:
+            caught.append(member.id)
+        for _ in member:
+            state["steps"] += 1
+            member.report(-float(state["steps"]))
+
+    world.worker(loop, checkpoints=_Other(world.checkpoints, world.checkpoints.put([bytes(written)]))).run()
+    assert caught == [0]
+    assert world.store.segment(SegmentId(0, 1)).parent_damaged
+    assert world.store.segment(SegmentId(0, 2)).parent is None
+    assert [s.score for s in world.store.segments() if s.parent is None][1:] == [-101.0]
+
+
+def test_checkpoint_that_cannot_be_read_is_damaged_whatever_the_disk_says() -> None:
+    """Bytes that some other program has written, under a digest that is right."""
+    world = _interrupted(Fading(), 1)
+    digest = world.checkpoints.put([b"something else"])
+    world.worker(Fading(), checkpoints=_Other(world.checkpoints, digest)).run()
+    assert world.store.segment(SegmentId(0, 1)).parent_damaged
+    assert world.trained == [4]
+
+
+class _Other:
+    """Checkpoints of which the first that is asked for is another."""
+
+    def __init__(self, checkpoints: MemoryCheckpoints, other: str) -> None:
+        self._checkpoints, self._others = checkpoints, [other]
+
+    def get(self, digest: str) -> bytes:
+        return self._checkpoints.get(self._others.pop() if self._others else digest)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._checkpoints, name)
+
+
+@pytest.mark.parametrize("synchronous", [False, True])
+@pytest.mark.parametrize("trained", [1, 3])
+def test_run_that_goes_on_with_more_members_and_steps_can_be_derived_again(synchronous: bool, trained: int) -> None:
+    """Members that join later, or come back for more steps, meet the others where these wait."""
+    world = World(population=2, steps=trained, synchronous=synchronous)
+    world.worker().run()
+    before = world.spec
+    world.spec = replace(before, population=4, steps=5)
+    world.store.open(world.spec)
+    after = world.store.snapshot().sequence
+    world.worker().run()
+    assert world.trained == [5, 5, 5, 5]
+    story = [
+        Chapter(after=0, spec=before, population=2, steps=trained),
+        Chapter(after=after, spec=world.spec, population=4, steps=5),
+    ]
+    assert [str(v) for v in verify_log(world.spec, world.store.segments(), story, finished=True)] == []
+
+
+@pytest.mark.parametrize("population", [1, 2])
+def test_member_that_begins_anew_gets_new_weights(population: int) -> None:
+    """A worker that stays with its member must not train a new setting on the old one's weights."""
+    world = World(population=population, steps=6, policy=Attempts(steps=2))
+    world.worker().run()
+    assert world.trained == [6] * population
+    segments = world.store.segments()
+    assert all((s.parent is None) == (s.generation % 2 == 0) == (s.start_step == 0) for s in segments)
+    alike = Bowl().evaluate(Key(0), {"w": np.full(4, 0.9)})
+    for s in segments:
+        weights, (rate,) = alike, s.hyperparameters.values()
+        factor = (1 - rate) ** (2 * s.end_step)
+        assert s.score == pytest.approx(1 - (1 - weights) * factor)
+
+
+def _waiting(steps: int, meanwhile: Callable[[World, Claim], None]) -> tuple[World, list[str]]:
+    """A run in lockstep whose second member waits for the first once, and what was loaded after that."""
+    world = World(population=2, steps=steps, synchronous=True, policy=RandomSearch())
+    other, loaded, pause = claim_of(world.store, "other"), [], world.pause
+    assert other.member == 0
+
+    def wait(seconds: float) -> None:
+        pause(seconds)
+        if len(world.pauses) == 1:
+            meanwhile(world, other)
+
+    world.worker(pause=wait, checkpoints=Between(world.checkpoints, get=loaded.append)).run()
+    assert world.trained == [steps, steps]
+    return world, loaded
+
+
+def test_member_that_waited_for_the_others_goes_on_with_the_weights_in_memory() -> None:
+    """In lockstep everybody waits once per generation; to load what is there already would cost the most of it."""
+
+    def finish(world: World, other: Claim) -> None:
+        world.store.release(other)
+        world.worker(name="v", stopping=lambda: world.trained[0] >= 1).run()
+        assert world.trained == [1, 1]
+
+    world, loaded = _waiting(2, finish)
+    own = {s.checkpoint for s in world.store.segments() if s.member == 1}
+    assert not own & set(loaded)
+
+
+def test_member_that_others_have_trained_meanwhile_is_loaded() -> None:
+    """The worker slept for an hour while it waited: its memory holds what its member was long ago."""
+
+    def overtake(world: World, other: Claim) -> None:
+        world.store.release(other)
+        world.worker(name="v", stopping=lambda: min(world.trained) >= 2).run()
+        assert world.trained == [2, 2]
+
+    world, loaded = _waiting(3, overtake)
+    assert world.store.segment(SegmentId(1, 1)).checkpoint in loaded
+    alone = World(population=2, steps=3, synchronous=True, policy=RandomSearch())
+    alone.worker().run()
+    assert {s.id: s.score for s in world.store.segments()} == {s.id: s.score for s in alone.store.segments()}
+
+
+def test_log_that_cannot_be_read_amid_a_decision_is_no_fault_of_the_policy() -> None:
+    """A snapshot reads segments when the policy looks at them: what ends the run is the disk, in the disk's words."""
+    world = World(policy=PBT.paper(), population=5)
+
+    def break_down(*_: object) -> None:
+        raise StoreError("the disk is gone")
+
+    with pytest.raises(StoreError, match=r"^the disk is gone$"):
+        world.worker(store=Between(world.store, segment=break_down)).run()
+
+
+def test_policy_that_raises_ends_the_run_with_its_member_and_traceback() -> None:
+    """A user's function is pure: what it raises now it would raise at every try, through the night."""
+
+    def explore(hyperparameters: Hyperparameters, space: Space, key: Key) -> Hyperparameters:
+        raise ToyError("no such value")
+
+    world = World(policy=PBT(exploit=Truncation(0.5), explore=explore))
+    with pytest.raises(
+        RunFailed, match=r"(?s)^the policy could not decide on member \d, generation \d:.*in explore.*ToyError: no such"
+    ):
+        world.worker().run()

@@ -15,13 +15,13 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from populace.core._population import Population
-from populace.core._segment import Segment
 
 LOOK_BACK = 8
 """Evaluations of each member from which the noise is estimated."""
@@ -47,21 +47,17 @@ class Levels:
         """Returns by how many standard errors a member's level is above another's; None where noise is unknown."""
         if self.noise is None:
             return None
-        error = self.noise * math.sqrt(2 / max(1, min(int(self.num_P[member]), int(self.num_P[other]))))
-        gap = float(self.mean_P[member]) - float(self.mean_P[other])
+        nums, means = self._plain
+        error = self.noise * math.sqrt(2 / max(1, min(nums[member], nums[other])))
+        gap = means[member] - means[other]
         if error == 0:
             return math.copysign(math.inf, gap) if gap else 0.0
         return gap / error
 
-
-@final
-@dataclass(frozen=True)
-class _Record:
-    """What the last evaluations of one member's weights say."""
-
-    mean: float
-    num: int
-    bends: tuple[float, ...]
+    @cached_property
+    def _plain(self) -> tuple[list[int], list[float]]:
+        """Numbers and means as Python's, whose arithmetic on single ones is several times as fast."""
+        return self.num_P.tolist(), self.mean_P.tolist()
 
 
 def levels(population: Population, window: int) -> Levels:
@@ -70,25 +66,18 @@ def levels(population: Population, window: int) -> Levels:
 
 
 def _levels(population: Population, window: int) -> Levels:
-    records = population.of_each(("record", window), lambda whole, segment: _record(whole, segment, window))
-    num_P = np.array([0 if record is None else record.num for record in records])
-    mean_P = np.array([math.nan if record is None else record.mean for record in records])
-    bends = [bend for record in records if record is not None for bend in record.bends]
+    recent_PW, better_P = population.recent(max(window, LOOK_BACK)), population.better_P
+    with np.errstate(over="ignore", invalid="ignore"):
+        scores_PW = recent_PW[:, :window]
+        is_finite_PW = np.isfinite(scores_PW)
+        num_P = np.where(np.isfinite(better_P), is_finite_PW.sum(axis=1), 0)
+        mean_P = np.zeros(len(num_P))
+        for w in range(window):  # one after the other, so that rounding is the same everywhere
+            mean_P += np.where(is_finite_PW[:, w], scores_PW[:, w] / np.maximum(num_P, 1), 0.0)
+        a_PW, b_PW, c_PW = (recent_PW[:, i : LOOK_BACK - 2 + i] for i in range(3))
+        bends_PW = np.abs(a_PW / 4 - b_PW / 2 + c_PW / 4)  # a quarter of it cannot overflow
+        bends = bends_PW[np.isfinite(a_PW) & np.isfinite(b_PW) & np.isfinite(c_PW)]
     noise = None
     if len(bends) >= _FEWEST:
         noise = min(4 * float(np.median(bends)) * _TO_SIGMA, sys.float_info.max)
-    return Levels(mean_P=mean_P, num_P=num_P, noise=noise)
-
-
-def _record(population: Population, segment: Segment, window: int) -> _Record:
-    scores = [population.mode.orient(x) for x in population.window(segment, max(window, LOOK_BACK))]
-    bends = tuple(
-        abs(a / 4 - b / 2 + c / 4)  # a quarter of it cannot overflow
-        for a, b, c in zip(scores[:LOOK_BACK], scores[1:LOOK_BACK], scores[2:LOOK_BACK], strict=False)
-        if math.isfinite(a) and math.isfinite(b) and math.isfinite(c)
-    )
-    newest = segment.better(population.mode)
-    recent = [x for x in scores[:window] if math.isfinite(x)]
-    if not math.isfinite(newest) or not recent:
-        return _Record(newest, 0, bends)
-    return _Record(sum(x / len(recent) for x in recent), len(recent), bends)
+    return Levels(mean_P=np.where(num_P > 0, mean_P, better_P), num_P=num_P, noise=noise)

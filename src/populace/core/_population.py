@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeVar, cast, final
+from typing import TypeAlias, TypeVar, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from populace.space import Space
 # Array names end in their axes: P the members.
 
 T = TypeVar("T")
+_Recent: TypeAlias = tuple[Sequence["Segment | None"], NDArray[np.float64]]
 
 
 @final
@@ -51,8 +52,8 @@ class Population:
     """Steps between two ready points."""
     _known: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False)
     """What `once` has worked out on this snapshot."""
-    _told: dict[Hashable, tuple[Segment, object]] = field(default_factory=dict, repr=False)
-    """What `of_each` has worked out, handed on from snapshot to snapshot with the segment it was made of."""
+    _told: dict[Hashable, object] = field(default_factory=dict, repr=False)
+    """What is handed on from snapshot to snapshot: what `always` has made, and `recent` with where members stood."""
 
     @classmethod
     def empty(
@@ -84,25 +85,65 @@ class Population:
             self._known[key] = make(self)
         return cast(T, self._known[key])
 
-    def of_each(self, key: Hashable, make: Callable[[Population, Segment], T]) -> list[T | None]:
-        """Returns by member what `make` makes of its newest segment; None where it has ended none.
+    def always(self, key: Hashable, make: Callable[[Population], T]) -> T:
+        """Returns what `make` makes of size, steps and interval alone; made once for all snapshots of a run."""
+        key = key, self.size, self.steps, self.interval
+        if key not in self._told:
+            self._told[key] = make(self)
+        return cast(T, self._told[key])
 
-        Made anew only for members that have moved on since an earlier snapshot.
+    def recent(self, width: int) -> NDArray[np.float64]:
+        """Returns the last scores along the ancestry of each member's newest segment, newest first.
+
+        Larger is better; NaN where there are no more. Made anew only for members that have moved on since an earlier
+        snapshot, and then from their parents' where these stood there.
+
+        Args:
+            width: How many scores.
+        """
+        latest, held_PW = cast(_Recent, self._told.get(("recent", width), ((), np.empty((0, width)))))
+        if len(latest) != self.size:
+            latest, held_PW = (None,) * self.size, np.full((self.size, width), np.nan)
+        changed = [m for m, (new, old) in enumerate(zip(self.latest, latest, strict=True)) if new is not old]
+        if not changed:
+            return held_PW
+        recent_PW, sign = held_PW.copy(), self.mode.orient(1.0)
+        from_held: dict[int, list[tuple[int, int, list[float]]]] = {}
+        for member in changed:
+            segment = self.latest[member]
+            id = None if segment is None else segment.parent
+            parent = latest[id.member] if id is not None and id.member < self.size else None
+            if segment is not None and parent is not None and parent.id == id:
+                own = [sign * e.score for e in segment.evaluations[: -width - 1 : -1]]
+                from_held.setdefault(len(own), []).append((member, parent.member, own))
+            else:
+                scores = [] if segment is None else [sign * score for score in self.window(segment, width)]
+                recent_PW[member, : len(scores)] = scores
+                recent_PW[member, len(scores) :] = np.nan
+        for num, those in from_held.items():
+            members, parents, scores_of = map(list, zip(*those, strict=True))
+            recent_PW[members, num:] = held_PW[parents, : width - num]
+            recent_PW[members, :num] = scores_of
+        self._told["recent", width] = tuple(self.latest), recent_PW
+        return recent_PW
+
+    def of_one(self, key: Hashable, member: int, make: Callable[[Population, Segment], T]) -> T | None:
+        """Returns what `make` makes of a member's newest segment; None where it has ended none.
+
+        Made anew only when the member has moved on since an earlier snapshot.
 
         Args:
             key: Names what is made: equal keys, equal results.
+            member: The member.
             make: A pure function of a segment and its ancestry.
         """
-        return [self.of_one(key, member, make) for member in range(self.size)]
-
-    def of_one(self, key: Hashable, member: int, make: Callable[[Population, Segment], T]) -> T | None:
-        """Returns what `make` makes of a member's newest segment, as `of_each` does."""
-        segment, held = self.latest[member], self._told.get((key, member))
+        segment = self.latest[member]
         if segment is None:
             return None
+        held = cast("tuple[Segment, T] | None", self._told.get((key, member)))
         if held is None or held[0] is not segment:
             self._told[key, member] = held = segment, make(self, segment)
-        return cast(T, held[1])
+        return held[1]
 
     @property
     def interval_share(self) -> float:
@@ -248,10 +289,13 @@ class Population:
         """
         latest, forest, changed = list(self.latest), dict(self.forest), set()
         records = list(self.records)
+        best = records[-1].better(self.mode) if records else -np.inf
         for segment in segments:
-            is_finite = isinstance(segment.outcome, Finite)
-            if is_finite and (not records or segment.precedence(self.mode) > records[-1].precedence(self.mode)):
+            better = segment.better(self.mode)
+            is_rival = isinstance(segment.outcome, Finite) and better >= best
+            if is_rival and (not records or segment.precedence(self.mode) > records[-1].precedence(self.mode)):
                 records.append(segment)
+                best = better
             if segment.member < self.size:
                 latest[segment.member] = segment
                 forest[segment.id] = segment

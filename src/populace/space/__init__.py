@@ -6,7 +6,7 @@ from populace.space._dimension import Dimension
 from populace.space._discrete import Choice, Constant, Ordinal
 from populace.space._integer import IntUniform, LogIntUniform
 from populace.space._json import dimension_from_json
-from populace.space._key import Key
+from populace.space._key import Hashed, Key
 from populace.space._keys import Keys, agrees, bounded, doubles_of
 from populace.space._space import Space
 from populace.space._value import Hyperparameters, Value
@@ -17,6 +17,7 @@ __all__ = [
     "Complement",
     "Constant",
     "Dimension",
+    "Hashed",
     "Hyperparameters",
     "IntUniform",
     "Key",

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import operator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random.bit_generator import ISeedSequence
 
 from populace._errors import UsageError
 
@@ -38,6 +40,8 @@ class Key:
 
     seed_root: int
     path: tuple[int, ...] = field(default=())
+    _hashed: Hashed | None = field(default=None, repr=False, compare=False)
+    """What keys below an earlier one were hashed to, where that was done for many at once."""
 
     def __post_init__(self) -> None:
         # Longer seeds would run into the path inside numpy, so that two keys could name one stream.
@@ -56,11 +60,17 @@ class Key:
             UsageError: An integer is out of range.
             TypeError: A part is neither an integer nor a word.
         """
-        return Key(self.seed_root, self.path + tuple(number_of(part) for part in path))
+        return self._like((*self.path, *map(number_of, path)), self._hashed)
+
+    def with_hashed(self, hashed: Hashed) -> Key:
+        """Returns this key, which knows what some keys below it were hashed to."""
+        return self._like(self.path, hashed)
 
     def generator(self) -> np.random.Generator:
         """Returns a fresh numpy generator at the start of this key's stream."""
-        return np.random.Generator(np.random.PCG64(self._sequence()))
+        state_4 = None if self._hashed is None else self._hashed.get(self.path)
+        sequence = self._sequence() if state_4 is None else _Given(state_4)
+        return np.random.Generator(np.random.PCG64(sequence))  # type: ignore[arg-type]  # numpy's stubs know no interface
 
     def seed(self) -> int:
         """Returns an integer in [0, 2**32): for `torch.manual_seed`, `random_state=` and the like."""
@@ -76,8 +86,50 @@ class Key:
 
         return jax.random.wrap_key_data(self.words(), impl="threefry2x32")
 
+    def _like(self, path: tuple[int, ...], hashed: Hashed | None) -> Key:
+        made = object.__new__(Key)  # its seed is checked already; guarded assignments would take most of the time
+        vars(made).update(seed_root=self.seed_root, path=path, _hashed=hashed)
+        return made
+
     def _sequence(self) -> np.random.SeedSequence:
         return np.random.SeedSequence(self.seed_root, spawn_key=self.path)
+
+
+@final
+class Hashed:
+    """What numpy hashes some keys below one to; hashing is most of the work of making a generator.
+
+    Args:
+        depth: Length of the path of the key above them.
+        states: By the rest of the path, the four words that seed its generator.
+        at: Where these words are in the arrays.
+    """
+
+    __slots__ = ("_at", "_depth", "_states")
+
+    def __init__(
+        self, depth: int, states: Mapping[tuple[int, ...], npt.NDArray[np.uint64]], at: tuple[int, ...] = ()
+    ) -> None:
+        self._depth = depth
+        self._states = states
+        self._at = at
+
+    def get(self, path: tuple[int, ...]) -> npt.NDArray[np.uint64] | None:
+        """Returns the four words; None where they are not known."""
+        found = self._states.get(path[self._depth :])
+        return None if found is None else found[self._at]
+
+
+@final
+class _Given(ISeedSequence):
+    """A seed sequence that has been hashed."""
+
+    def __init__(self, state_4: npt.NDArray[np.uint64]) -> None:
+        self._state_4 = state_4
+
+    def generate_state(self, n_words: int, dtype: object = np.uint32) -> npt.NDArray[np.uint64]:
+        assert n_words == len(self._state_4), "PCG64 asks for four words of 64 bits"
+        return self._state_4
 
 
 def number_of(part: int | str) -> int:

@@ -50,8 +50,7 @@ class Keys:
 
     def longs(self, count: int = 1) -> list[Longs]:
         """Returns the first outputs of 64 bits of each key's generator."""
-        state: list[Longs] = [word.astype(np.uint64) for word in self._state(8)]
-        high, low, inc_high, inc_low = (_joined(state[2 * i + 1], state[2 * i]) for i in range(4))
+        high, low, inc_high, inc_low = self._seeds()
         inc = inc_high << _ONE | inc_low >> np.uint64(63), inc_low << _ONE | _ONE
         now = _step(_add(inc, (high, low)), inc)
         outputs: list[Longs] = []
@@ -59,6 +58,10 @@ class Keys:
             now = _step(now, inc)
             outputs.append(_turned(now[0] ^ now[1], now[0] >> np.uint64(58)))
         return outputs
+
+    def seeds(self) -> Longs:
+        """Returns the words that seed each key's generator, with a last axis of four."""
+        return np.stack(self._seeds(), axis=-1)
 
     def doubles(self, after: int = 0) -> npt.NDArray[np.float64]:
         """Returns `generator().random()` of each key, the one after so many others."""
@@ -81,6 +84,10 @@ class Keys:
             int(np.broadcast_to(part, shape)[index]) if isinstance(part, np.ndarray) else part for part in self.path
         )
         return Key(self.seed_root, tuple(path))
+
+    def _seeds(self) -> list[Longs]:
+        state: list[Longs] = [word.astype(np.uint64) for word in self._state(8)]
+        return [_joined(state[2 * i + 1], state[2 * i]) for i in range(4)]
 
     def _state(self, num_words: int) -> list[Words]:
         """Returns words of `SeedSequence(seed, spawn_key=path).generate_state`, broadcast to one shape."""

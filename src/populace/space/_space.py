@@ -154,7 +154,7 @@ class Space(Mapping[str, Dimension]):
             SpaceError: A name is unknown or missing, or a value is of a wrong type or out of bounds.
         """
         self._check_names(hp)
-        for name, dimension in self.items():
+        for name, dimension in self._dimensions.items():
             dimension.check(name, hp[name])
 
     def active(self, hp: Hyperparameters) -> dict[str, Value]:
@@ -195,7 +195,7 @@ class Space(Mapping[str, Dimension]):
         self._check_names(hp)
         in_force = self.active(hp)
         changed: dict[str, Value] = {}
-        for name, dimension in self.items():
+        for name, dimension in self._dimensions.items():
             generator = _stream(key, name)
             if name not in in_force:
                 changed[name] = hp[name]
@@ -206,6 +206,8 @@ class Space(Mapping[str, Dimension]):
         return changed
 
     def _check_names(self, hp: Mapping[str, object]) -> None:
+        if hp.keys() == self._dimensions.keys():
+            return
         for name in hp:
             if name not in self:
                 near = difflib.get_close_matches(str(name), self, n=1)

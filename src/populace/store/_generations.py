@@ -60,7 +60,7 @@ def publish_generations(
     tx.sql.write_many(q.ADD_EVENTS, events)
     tx.sql.write_many(q.BEGIN_SEGMENT, segments)
     for row in rows.values():
-        tx.live(row, running=False, failures=0)
+        tx.live(row, failures=0)
     tx.sql.write(q.COUNT_SEGMENTS, count=len(segments))
     if best is not None and best != best_of(tx.run):
         candidates.append(best_of(tx.run))

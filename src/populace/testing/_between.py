@@ -69,6 +69,10 @@ class PastLog:
         stands = tuple(Stand(s.member, s.generation, s.score, s.can_donate) for s in last.values())
         return Standings(sequence=self.now, stands=stands)
 
+    def segments(self) -> list[Segment]:
+        """Returns all that it holds in the end: a log that others write may be ahead of a snapshot of it."""
+        return list(self.whole.values())
+
     def segment(self, id: SegmentId) -> Segment | None:
         """Returns one segment, if it had ended."""
         self.asked.append(id)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from populace._errors import StaleClaim
-from populace.core import Finite, SegmentId
+from populace.core import Diverged, Finite, SegmentId
 from populace.store import Draft, Ending, EventKind, Idle, Store, Trained
 from populace.testing._store_calls import claim_of, train
 
@@ -43,6 +43,19 @@ class GenerationLaws:
         state = store.state()
         assert state.best is not None
         assert (state.best.id, state.steps, state.num_segments) == (SegmentId(1, 0), (2, 2), 4)
+
+    def test_only_what_is_better_becomes_the_best(self, store: Store) -> None:
+        """Weights that diverged, or only equal the best, must not cost the best its checkpoint."""
+        claims = store.claim_all("eve")
+        store.publish_all(claims, [_generation(0, {0: None, 1: None})])
+        assert store.state().best is None
+        store.publish_all(claims, [_generation(1, {0: 1.0, 1: 3.0}, saved=True)])
+        gone = store.publish_all(claims, [_generation(2, {0: 3.0, 1: None}, saved=True)])
+        best = store.state().best
+        assert best is not None
+        assert best.id == SegmentId(1, 1)
+        assert best.checkpoint_kept
+        assert gone == ("digest of m00/1",)
 
     def test_snapshot_of_a_generation_holds_all_of_the_one_before(self, store: Store) -> None:
         """`verify` derives its decisions again from exactly that."""
@@ -92,7 +105,7 @@ class GenerationLaws:
         assert store.state().steps == (4, 4)
 
 
-def _generation(generation: int, scores: Mapping[int, float], *, saved: bool = False) -> Sequence[Trained]:
+def _generation(generation: int, scores: Mapping[int, float | None], *, saved: bool = False) -> Sequence[Trained]:
     return [
         Trained(
             member=member,
@@ -107,7 +120,7 @@ def _generation(generation: int, scores: Mapping[int, float], *, saved: bool = F
             ),
             ending=Ending(
                 generation=generation,
-                outcome=Finite(value=score),
+                outcome=Diverged(reason="nan") if score is None else Finite(value=score),
                 evaluations=(),
                 checkpoint=f"digest of {SegmentId(member, generation)}" if saved else None,
                 checkpoint_bytes=7 if saved else 0,

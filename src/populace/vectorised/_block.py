@@ -19,11 +19,14 @@ import numpy as np
 from populace._errors import StateMismatch
 from populace.jax import Programs, Shape
 from populace.space import Hyperparameters
-from populace.vectorised._copies import SPARE, in_order
+from populace.vectorised._copies import ASIDE, in_order
+from populace.vectorised._packed import Packed, packed, unpacked_into
 
 _TILE = 2**16  # items; at four bytes each, two tiles fit in the nearer caches
 
+_TOGETHER = 8  # a transfer costs as much as copying a few small rows; each is of as many, or programs would multiply
 _TOGETHER_BYTES = 2**25
+_LARGE_BYTES = 2**20
 
 # Array names end in their axes: M rows, N chunks, C rows of a chunk, E evaluations.
 
@@ -51,19 +54,24 @@ class Block:
         device: The device.
         states: The rows, at least one; all of one structure.
         num_rows: How many rows there is room for.
+        has_spare: Whether there is one more, for what a program of several generations keeps aside.
     """
 
-    def __init__(self, programs: Programs, device: Any, states: Iterable[Any], num_rows: int) -> None:
+    def __init__(
+        self, programs: Programs, device: Any, states: Iterable[Any], num_rows: int, *, has_spare: bool = False
+    ) -> None:
         self._programs = programs
         self._device = device
+        self.has_spare = has_spare
+        """Whether there is a row beside the others."""
         self._data = jax.device_put(programs.data, device)
         self._num_rows = num_rows
         self._trains: dict[tuple[Shape, tuple[int, ...], int], Any] = {}
         self._move = jax.jit(move_rows, donate_argnums=0)
         self._take = jax.jit(_take)
         self._put = jax.jit(_put, donate_argnums=0)
-        self._take_many = jax.jit(_take_many)
-        self._put_many = jax.jit(_put_many, donate_argnums=0)
+        self._take_many = jax.jit(packed)
+        self._put_many = jax.jit(unpacked_into, donate_argnums=0)
         self._copy = jax.jit(lambda rows_M: jax.tree.map(lambda x: jnp.copy(x[:num_rows]), rows_M))
         self._rows_M = self._filled(iter(states))
 
@@ -82,14 +90,15 @@ class Block:
         return told
 
     def take_spare(self) -> Any:
-        """Returns a copy of the row beside the others."""
+        """Returns a copy of the row beside the others, where there is one."""
         return self._take(self._rows_M, np.int32(self._num_rows))
 
     def _filled(self, states: Iterator[Any]) -> Any:
-        """Returns the rows, filled one by one, so that no second population is in memory; the spare one is the last."""
+        """Returns the rows, filled one by one, so that no second population is in memory; a spare one is the last."""
         first = jax.device_put(next(states), self._device)
         wanted = _signature(first)
-        repeated = jax.jit(lambda x: jax.tree.map(lambda a: jnp.stack([a] * (self._num_rows + 1)), x))
+        num = self._num_rows + self.has_spare
+        repeated = jax.jit(lambda x: jax.tree.map(lambda a: jnp.stack([a] * num), x))
         rows_M = repeated(first)
         for row, state in enumerate(states, start=1):
             if _signature(state) != wanted:
@@ -99,11 +108,33 @@ class Block:
 
     def move(self, sources: Mapping[int, int]) -> None:
         """Copies rows in place: by row to be overwritten, the row that it becomes a copy of."""
-        ordered = in_order(sources)
-        if ordered:
-            from_to = np.full((2 * self._num_rows, 2), self._num_rows, np.int32)
-            from_to[: len(ordered)] = [[self._at(source), self._at(to)] for source, to in ordered]
-            self._rows_M = self._move(self._rows_M, from_to, np.int32(len(ordered)))
+        direct: list[tuple[int, int]] = []
+        aside = None
+        for source, to in in_order(sources):
+            if ASIDE not in (source, to):
+                direct.append((source, to))
+                continue
+            direct = self._moved(direct)
+            if to == ASIDE:
+                aside = self.take(source)
+            else:
+                self.put(to, aside)
+        self._moved(direct)
+
+    def _moved(self, from_to: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Copies rows one after the other; returns what is left to do: nothing."""
+        if from_to:
+            padded = np.zeros((self._num_rows, 2), np.int32)
+            padded[: len(from_to)] = from_to
+            self._rows_M = self._move(self._rows_M, padded, np.int32(len(from_to)))
+        return []
+
+    def prepare(self, *, is_alone: bool) -> None:
+        """Makes the programs that will copy rows, by copying none; `is_alone`: no other block will ask for rows."""
+        self._rows_M = self._move(self._rows_M, np.zeros((self._num_rows, 2), np.int32), np.int32(0))
+        self.take(0)
+        if not is_alone:
+            self.put_many([], self.take_many([0]))
 
     def take(self, row: int) -> Any:
         """Returns a copy of a row."""
@@ -116,16 +147,17 @@ class Block:
     @property
     def num_together(self) -> int:
         """How many rows `take_many` may take at once: enough to make one transfer of many, not a second population."""
-        row_bytes: int = sum(x.nbytes for x in jax.tree.leaves(self._rows_M)) // (self._num_rows + 1)
-        return max(1, min(self._num_rows, _TOGETHER_BYTES // max(1, row_bytes)))
+        row_bytes = _bytes(self._rows_M) // (self._num_rows + self.has_spare)
+        return max(1, min(self._num_rows, _TOGETHER, _TOGETHER_BYTES // max(1, row_bytes)))
 
-    def take_many(self, rows: Sequence[int]) -> Any:
-        """Returns copies of some rows, stacked."""
+    def take_many(self, rows: Sequence[int]) -> Packed:
+        """Returns copies of some rows."""
         padded = np.full(self.num_together, rows[0], np.int32)
         padded[: len(rows)] = rows
-        return self._take_many(self._rows_M, padded)
+        taken: Packed = self._take_many(self._rows_M, padded)
+        return taken
 
-    def put_many(self, rows: Sequence[int], states: Any) -> None:
+    def put_many(self, rows: Sequence[int], states: Packed) -> None:
         """Overwrites rows with what `take_many` of a block as large has returned."""
         padded = np.zeros(self.num_together, np.int32)
         padded[: len(rows)] = rows
@@ -133,11 +165,10 @@ class Block:
         self._rows_M = self._put_many(self._rows_M, here, padded, np.int32(len(rows)))
 
     def copied(self) -> Frozen:
-        """Returns all rows as they are now, without the spare one."""
-        return Frozen(self._copy(self._rows_M), self._take)
-
-    def _at(self, row: int) -> int:
-        return self._num_rows if row == SPARE else row
+        """Returns all rows as they are now, without a spare one."""
+        is_large = _bytes(self._rows_M) > _LARGE_BYTES * self._num_rows
+        seen = self._device if is_large and self._device.platform == "cpu" else None
+        return Frozen(self._copy(self._rows_M), self._take, seen)
 
     def _train(
         self, shape: Shape, group: Mapping[int, Turn], plan: tuple[int, ...], chunk: int
@@ -168,13 +199,21 @@ class Block:
 class Frozen:
     """The rows of a block as they were."""
 
-    def __init__(self, rows_M: Any, take: Any) -> None:
+    def __init__(self, rows_M: Any, take: Any, device: Any) -> None:
         self._rows_M = rows_M
         self._take = take
+        self._device = device
 
     def take(self, row: int) -> Any:
-        """Returns a copy of a row."""
-        return self._take(self._rows_M, np.int32(row))
+        """Returns a row: a copy, or where rows are large and the host's memory is the device's, a view."""
+        if self._device is None:
+            return self._take(self._rows_M, np.int32(row))
+        return jax.tree.map(lambda leaf_M: self._seen(leaf_M, row), self._rows_M)
+
+    def _seen(self, leaf_M: Any, row: int) -> Any:
+        if jnp.issubdtype(leaf_M.dtype, jax.dtypes.prng_key) or leaf_M.weak_type:  # numpy's arrays are neither
+            return self._take(leaf_M, np.int32(row))
+        return jax.device_put(np.asarray(leaf_M)[row], self._device)
 
 
 def train_chunks(train: Any, rows_M: Any, data: Any, given: Mapping[str, Any], num_chunks: Any) -> tuple[Any, Any]:
@@ -238,16 +277,12 @@ def _take(rows_M: Any, row: Any) -> Any:
     return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, row, keepdims=False), rows_M)
 
 
-def _take_many(rows_M: Any, rows: Any) -> Any:
-    return jax.tree.map(lambda x: x.at[rows].get(mode="clip"), rows_M)
-
-
-def _put_many(rows_M: Any, states: Any, rows: Any, count: Any) -> Any:
-    return jax.lax.fori_loop(0, count, lambda i, held: _put(held, _take(states, i), rows[i]), rows_M)
-
-
 def _put(rows_M: Any, state: Any, row: Any) -> Any:
     return jax.tree.map(lambda x, s: jax.lax.dynamic_update_index_in_dim(x, s, row, 0), rows_M, state)
+
+
+def _bytes(rows_M: Any) -> int:
+    return sum(x.nbytes for x in jax.tree.leaves(rows_M))
 
 
 def _signature(state: Any) -> tuple[object, list[tuple[Any, Any]]]:

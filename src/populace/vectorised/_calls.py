@@ -33,7 +33,7 @@ class Calls:
         spec: The run.
         programs: The task.
         standing: Where the members stand.
-        block: The rows, where one device holds everybody.
+        block: The rows, where one device holds everybody, and has room for one more.
         chunks: Chooses how many members train at a time.
     """
 
@@ -50,7 +50,9 @@ class Calls:
         self._spec, self._programs, self._standing, self._chunks = spec, programs, standing, chunks
         self._block = block
         together = standing.together
-        is_possible = block is not None and together is not None and is_traceable(together, programs.static)
+        is_possible = (
+            block is not None and block.has_spare and together is not None and is_traceable(together, programs.static)
+        )
         self._most = None if asked == "auto" else asked
         if not is_possible:
             self._most = 1

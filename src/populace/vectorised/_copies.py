@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-SPARE = -1
-"""The row beside the others, where one waits that a circle of copies would overwrite."""
+ASIDE = -1
+"""The place beside the rows, where one waits that a circle of copies would overwrite."""
 
 
 def in_order(sources: Mapping[int, int]) -> list[tuple[int, int]]:
@@ -22,8 +22,8 @@ def in_order(sources: Mapping[int, int]) -> list[tuple[int, int]]:
         for to in free:
             ordered.append((left.pop(to), to))
         if not free:
-            # Only circles are left: whoever reads the first row reads it from the spare one instead.
+            # Only circles are left: whoever reads the first row reads it from there instead.
             first = next(iter(left))
-            ordered.append((first, SPARE))
-            left = {to: SPARE if source == first else source for to, source in left.items()}
+            ordered.append((first, ASIDE))
+            left = {to: ASIDE if source == first else source for to, source in left.items()}
     return ordered

@@ -24,8 +24,20 @@ def load_rows(
     checkpoints: CheckpointStore,
     claims: Sequence[Claim],
     devices: Sequence[Any],
+    *,
+    has_spare: bool,
 ) -> tuple[Rows, int]:
-    """Returns the members' states, shared out among devices, and how many members a device holds at most."""
+    """Returns the members' states, shared out among devices, and how many members a device holds at most.
+
+    Args:
+        programs: The task.
+        spec: The run.
+        store: Its log.
+        checkpoints: Where saved states are.
+        claims: Who trains.
+        devices: Where.
+        has_spare: Whether each device has a row beside its members'.
+    """
     first_state = partial(_first_state, programs, spec)
 
     def state_of(claim: Claim) -> Any:
@@ -38,7 +50,10 @@ def load_rows(
 
     share = -(-len(claims) // len(devices))
     parts = batched(claims, share)
-    blocks = [Block(programs, d, map(state_of, part), share) for d, part in zip(devices, parts, strict=False)]
+    blocks = [
+        Block(programs, device, map(state_of, part), share, has_spare=has_spare)
+        for device, part in zip(devices, parts, strict=False)
+    ]
     give_back()
     return Rows(blocks, [[c.member for c in part] for part in parts], first_state, programs.shrunk), share
 

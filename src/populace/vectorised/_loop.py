@@ -62,6 +62,7 @@ class Loop:
         self._chunks = chunks
         self._calls = calls
         self._keys = IntervalKeys(spec.seed, members)
+        self._is_prepared = False
 
     def run(self, watch: Callable[[], None], stopping: Callable[[], bool]) -> None:
         """Trains until the members are done or the run is to stop.
@@ -101,6 +102,9 @@ class Loop:
         plan = plan_of(num_steps, self._spec.evaluate_every)
         told = self._chunks.train(self._rows, self._turns(begun, generations), plan)
         self._keys.of([g + 1 for g in generations])  # ahead, while the device trains
+        if not self._is_prepared:
+            self._rows.prepare()
+            self._is_prepared = True
         trained = time.perf_counter()
         told = jax.device_get(told)
         waited_s = time.perf_counter() - trained

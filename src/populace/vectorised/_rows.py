@@ -51,6 +51,11 @@ class Rows:
         started = [self._blocks[b].train(group, plan, chunk) for b, group in by_block.items()]
         return [told for groups in started for told in groups]
 
+    def prepare(self) -> None:
+        """Makes the programs that will copy states, so that nothing is compiled in the midst of a run."""
+        for block in self._blocks:
+            block.prepare(is_alone=len(self._blocks) == 1)
+
     @property
     def only(self) -> Block | None:
         """The block that holds everybody, where there is one."""

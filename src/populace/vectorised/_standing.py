@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import final
 
 from populace._errors import RunFailed
@@ -29,16 +29,20 @@ from populace.core import (
     Wait,
     Why,
     decide,
-    decision_key,
     lockstep_id,
+    parent_of,
 )
 from populace.space import Hyperparameters
 from populace.store import Claim, Draft, Ending, Store
+from populace.vectorised._decision_keys import DecisionKeys
 from populace.vectorised._quickly import quickly
-from populace.worker import first_draft, hopeless, next_draft, with_ancestors, with_records, with_segments
+from populace.worker import first_draft, hopeless, with_ancestors, with_records, with_segments
 
 _SPARE = 1000
 _AHEAD = 2**16  # numbers
+_TOLD = {"ended", "outcome", "evaluations"}
+_USUAL = {f.name: f.default for f in fields(Segment) if f.default is not MISSING and f.name not in _TOLD}
+_USUAL |= {"checkpoint_kept": True}  # in memory
 
 
 @final
@@ -88,6 +92,7 @@ class Standing:
         population = with_segments(population, store, needed)
         self._population = with_ancestors(population, store, self._looks, population.forest.values())
         self._sequence = population.sequence
+        self._keys = DecisionKeys(spec)
         self._unmade: tuple[Begun, Mapping[int, Ending], int] | None = None
         self.together = _together(spec, claims)
         """What decides for all at once; None where each must be asked."""
@@ -217,16 +222,16 @@ class Standing:
         """Returns what members do next that have ended a segment, all from one snapshot."""
         views: dict[tuple[int, int], Population] = {}
         decisions = {}
+        population = self.population
         for member in members:
-            newest = self.population.latest[member]
+            newest, view = population.latest[member], population
             assert newest is not None, "generation 0 is begun by `start`"
-            view = self.population
             if self._spec.synchronous:
                 place = (newest.generation, self._joined[member])
                 if place not in views:
                     views[place] = view if self._is_level_at(place) else view.at_generation(*place)
                 view = views[place]
-            key = decision_key(self._spec.seed, member, newest.generation + 1)
+            key = self._keys.of(member, newest.generation + 1)
             try:
                 decisions[member] = decide(view, member, self._spec.policy, key)
             except AssertionError:
@@ -244,21 +249,34 @@ class Standing:
         newest = self.population.latest[member]
         if decision is None or newest is None:
             return first_draft(self._spec, member, num_steps)
-        draft = next_draft(decision, newest, None, num_steps, 0)
-        source = None if draft.parent is None else self._find(draft.parent)
-        return replace(draft, start_step=0 if source is None else source.end_step)
+        parent = parent_of(decision, newest)
+        return quickly(
+            Draft,
+            parent=parent,
+            donor=decision.donor if isinstance(decision, Exploit) else None,
+            start_step=0 if parent is None else self._find(parent).end_step,
+            num_steps=num_steps,
+            hyperparameters=decision.hyperparameters,
+            why=decision.why,
+            snapshot=0,
+        )
 
     def _find(self, id: SegmentId) -> Segment:
-        newest = self.population.latest[id.member]
-        found = newest if newest is not None and newest.id == id else self.population.forest.get(id)
-        best = self.population.best
+        population = self.population
+        newest = population.latest[id.member]
+        if newest is not None and newest.id == id:
+            return newest
+        found, best = population.forest.get(id), population.best
         found = found or (best if best is not None and best.id == id else None)
         assert found is not None, "a parent is a newest segment, the best, or was read from the log"
         return found
 
     def _segments(self, begun: Begun, endings: Mapping[int, Ending], steps: int) -> list[Segment]:
+        since = self._sequence - 1
         return [
-            Segment(
+            quickly(
+                Segment,
+                **_USUAL,
                 member=member,
                 generation=endings[member].generation,
                 parent=draft.parent,
@@ -268,12 +286,11 @@ class Standing:
                 member_start=steps,
                 hyperparameters=draft.hyperparameters,
                 why=draft.why,
-                snapshot=self._sequence - 1,
-                begun=self._sequence - 1,
+                snapshot=since,
+                begun=since,
                 ended=self._sequence,
                 outcome=endings[member].outcome,
                 evaluations=endings[member].evaluations,
-                checkpoint_kept=True,  # in memory
             )
             for member, draft in begun.drafts.items()
         ]

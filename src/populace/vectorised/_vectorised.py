@@ -145,7 +145,8 @@ class Vectorised(Executor):
         asks = self.generations_per_call not in ("auto", 1)
         can = standing.together is not None and is_traceable(standing.together, programs.static)
         devices = devices_for(1 if asks and can and self.devices is None else self.devices, len(claims))
-        rows, largest = load_rows(programs, spec, store, checkpoints, claims, devices)
+        has_spare = can and self.generations_per_call != 1 and len(devices) == 1
+        rows, largest = load_rows(programs, spec, store, checkpoints, claims, devices, has_spare=has_spare)
         left = -(-(spec.steps - claims[0].steps) // spec.interval)
         chunks = Chunks(self._chunk(spec, devices[0].platform, largest), largest, left)
         best = store.state().best

@@ -34,7 +34,7 @@ def with_ancestors(population: Population, store: Store, looks: Looks, known: It
         population = with_segments(population, store, [s.parent for s in recent if s.parent is not None])
     if not (looks.memory or looks.history):
         return population
-    forest = dict(population.forest)
+    found: dict[SegmentId, Segment] = {}
     least = min((s.end_step for s in known), default=0)
     for segment in known:
         walker, seen = segment, 0
@@ -44,10 +44,11 @@ def with_ancestors(population: Population, store: Store, looks: Looks, known: It
             seen += 0 if is_later else len(walker.evaluations)
             if seen >= looks.memory and not is_later:
                 break
-            if walker.parent not in forest:
-                forest[walker.parent] = ended(store, walker.parent, population.sequence)
-            walker = forest[walker.parent]
-    return population if len(forest) == len(population.forest) else replace(population, forest=forest)
+            parent = population.forest.get(walker.parent) or found.get(walker.parent)
+            if parent is None:
+                parent = found[walker.parent] = ended(store, walker.parent, population.sequence)
+            walker = parent
+    return replace(population, forest={**population.forest, **found}) if found else population
 
 
 def _lived(looks: Looks, known: Iterable[Segment]) -> list[SegmentId]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import final
 
@@ -26,6 +27,8 @@ class View:
         self._spec = spec
         self._looks = spec.looks
         self._population = spec.empty()
+        self._filled: Sequence[Segment | None] = self._population.latest
+        """Where members stood whose older segments are loaded."""
 
     def after(self, newest: Segment, joined: int = 0) -> Population:
         """Returns the snapshot from which a member's next decision is taken.
@@ -65,12 +68,14 @@ class View:
         """Loads the ancestors that the policy looks at and that ended before this worker first looked."""
         if newest.fallback is not None:
             self._population = with_segments(self._population, self._store, [newest.fallback])
-        known = [s for s in self._population.latest if s is not None]
+        latest, whole = self._population.latest, self._spec.synchronous or self._looks.history
+        known = [s for s, before in zip(latest, self._filled, strict=True) if s and (whole or s is not before)]
         if self._spec.synchronous:
             level = [lockstep_id(s, newest.generation, joined) for s in known]
             self._population = with_segments(self._population, self._store, level)
             known = [self._population.forest[id] for id in level]
         self._population = with_ancestors(self._population, self._store, self._looks, known)
+        self._filled = latest
 
     def _prune(self) -> None:
         """Forgets segments that no decision will look at again, so that a long run does not fill the memory."""
@@ -81,3 +86,4 @@ class View:
         # What is still needed of them is loaded again at once.
         newest = {s.id: s for s in population.latest if s is not None}
         self._population = replace(population, forest=newest)
+        self._filled = (None,) * population.size
