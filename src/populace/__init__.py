@@ -30,7 +30,6 @@ if TYPE_CHECKING:
         Halves,
         MultiFrequency,
         NoExploit,
-        Speeds,
         Truncation,
         TTest,
     )
@@ -64,7 +63,7 @@ _HOMES = {
     "core": ("PBT", "MFPBT", "Oversampled", "Restart", "FirePBT", "RandomSearch", "Guard", "Schedule"),
     "core.exploit": (
         *("Truncation", "TTest", "BinaryTournament", "NoExploit"),
-        *("Backtrack", "MultiFrequency", "Speeds", "Halves"),
+        *("Backtrack", "MultiFrequency", "Halves"),
     ),
     "core.explore": (
         *("Perturb", "Resample", "Mixture", "NoExplore"),
@@ -120,7 +119,6 @@ __all__ = [
     "SequentialSearch",
     "Shrinkable",
     "Space",
-    "Speeds",
     "Strides",
     "SuccessiveHalving",
     "TTest",

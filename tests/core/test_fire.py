@@ -26,6 +26,7 @@ from populace.core import (
 )
 from populace.core._curves import WORSE, Curve, Overlap, binomial_tail, gain, overlap_of, p_of_wins
 from populace.core._fire import Role, curve_of
+from populace.core.explore import FunctionExplore
 from populace.space import LogUniform, Space, Uniform
 from populace.testing import Problem, Simulation, simulate
 
@@ -280,3 +281,12 @@ def test_log_holds_the_policy() -> None:
     run = simulate(CLIMB, policy, space=SPACE, size=4, intervals=3)
     assert run.lineage["m00/0"].hyperparameters == {"h": 0.25}
     assert any(isinstance(d, Continue) for d in run.decisions.values())
+
+
+def test_users_function_may_explore() -> None:
+    """What a user writes for plain PBT serves here as well, and takes no value out of the space."""
+    policy = FirePBT(explore=lambda hyperparameters, space, key: dict.fromkeys(hyperparameters, 1000000000.0))
+    assert isinstance(policy.explore, FunctionExplore)
+    run = simulate(CLIMB, policy, space=SPACE, size=8, intervals=8)
+    for decision in run.decisions.values():
+        SPACE.check(decision.hyperparameters)

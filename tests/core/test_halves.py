@@ -22,6 +22,7 @@ from populace.core import (
     Diverged,
     Exploit,
     Failed,
+    Mode,
     Population,
     SegmentId,
     decide,
@@ -67,21 +68,38 @@ def _with_whys(population: Population, whys: Mapping[int, Mapping[str, object]])
     return population.with_ended(told, population.sequence + len(told))
 
 
-@given(st.integers(1, 100))
-def test_half_of_the_members_is_greedy(size: int) -> None:
-    """In any population; the odd ones and the first two are, so that there is somebody to learn from."""
-    num_greedy = sum(map(Halves().is_greedy, range(size)))
-    assert size / 2 <= num_greedy <= size / 2 + 1
+@given(st.integers(1, 100), st.integers(1, 100))
+def test_half_of_the_members_is_greedy_and_nine_in_ten_where_intervals_are_long(size: int, interval: int) -> None:
+    """In any population; the first two are, so that there is somebody to learn from."""
+    population = Population.empty(space=SPACE, mode=Mode.MAX, seed=0, size=size, steps=100, interval=interval)
+    num_greedy = sum(Halves().is_greedy(population, m) for m in range(size))
+    if interval >= 5:
+        assert num_greedy == size - size // 10
+    else:
+        assert size / 2 <= num_greedy <= size / 2 + 1
     assert num_greedy >= min(size, 2)
+
+
+def test_where_intervals_are_long_clones_explore_the_further_the_less_is_certain() -> None:
+    """What is hardly better than noise says little about hyperparameters: on pure noise all would soon be alike."""
+    space = Space.of({"lr": LogUniform(1e-30, 1e30)})
+    policy, moved = PBT(exploit=Halves(), explore=Strides(resample=0)), {}
+    for steps, lead in itertools.product((20, 25), (0.06, 1.0)):
+        population = population_of_lives(_rising([lead, 0.0], 8, noise=0.02), space=space, steps=steps)
+        answers = [decide(population, 1, policy, decision_key(seed, 1, 8)) for seed in range(200)]
+        start = population.latest[0].hyperparameters["lr"]
+        moved[steps, lead] = np.median([abs(math.log(a.hyperparameters["lr"] / start)) for a in answers])
+    assert moved[20, 0.06] > 2 * moved[20, 1.0]
+    assert moved[25, 0.06] == pytest.approx(moved[25, 1.0])
 
 
 @pytest.mark.slow
 @given(st.lists(st.floats(-5, 5), min_size=10, max_size=40), st.integers(4, 40))
 def test_frozen_members_train_on_as_they_were_drawn(levels: list[float], points: int) -> None:
     """They are the insurance: half of what random search would have found is always there."""
-    answers = _answers(population_of_lives(_rising(levels, points)), FRESH)
-    for member, answer in answers.items():
-        if not Halves().is_greedy(member):
+    population = population_of_lives(_rising(levels, points))
+    for member, answer in _answers(population, FRESH).items():
+        if not Halves().is_greedy(population, member):
             assert isinstance(answer, Continue)
             assert answer.why == {"rule": "halves", "turn": points, "place": "frozen", "score": answer.why["score"]}
 
@@ -311,7 +329,7 @@ def test_strides_grow_with_the_square_root_of_the_generation() -> None:
 def test_members_explore_by_the_time_until_their_next_turn(steps: int, stride: float) -> None:
     """Who may not change for a tenth of the run changes more than who may at the next hundredth."""
     space = Space.of({"lr": LogUniform(1e-30, 1e30)})
-    population = population_of_lives(_rising(_levels([1, 2, 9, 3, 4], [0] * 5), 5), space=space, steps=steps)
+    population = population_of_lives(_rising(_levels([1, 2, 9, 3, 4], [5] * 5), 5), space=space, steps=steps)
     policy, moves = PBT(exploit=Halves(), explore=Strides(resample=0)), []
     for seed in range(100):
         answer = decide(population, 0, policy, decision_key(seed, 0, 5))

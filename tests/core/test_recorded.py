@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from populace.core import MFPBT, PBT, FirePBT, Mode, Oversampled, Policy, RandomSearch, Restart, decide, decision_key
-from populace.core.exploit import Backtrack, BinaryTournament, Speeds, Truncation, TTest
-from populace.core.explore import PB2, Mixture, NoExplore, Pairwise, Resample, Strides, TrustRegion
+from populace.core.exploit import Backtrack, BinaryTournament, Truncation, TTest
+from populace.core.explore import PB2, Mixture, NoExplore, Pairwise, Resample, TrustRegion
 from populace.space import Choice, LogUniform, Space, Uniform
 from populace.testing import Problem, Simulation, population_of, simulate
 
@@ -42,7 +42,6 @@ POLICIES = {
     "oversampled": Oversampled(keep=5, policy=PBT(exploit=Truncation(0.3))),
     "restart": Restart(policy=PBT(exploit=Truncation(0.3)), growth=1, patience=1, window=2),
     "fire": FirePBT(evaluations=7, tail=0.5),
-    "speeds": PBT(exploit=Speeds(), explore=Strides()),
     "default": PBT(),
     "MF-PBT": MFPBT(periods=(1, 2)),
 }
@@ -63,8 +62,7 @@ RECORDED = {
     "oversampled": ["2f5dd2faa632", "2af9f045b22b"],
     "restart": ["489a60794e0c", "69fcf432a5cd"],
     "fire": ["5b19b8cf1a73", "f4c803ed7a96"],
-    "speeds": ["5739c515ff70", "7c4616dd246a"],
-    "default": ["9aad1710f097", "09e404f8f6a9"],
+    "default": ["5739c515ff70", "7c4616dd246a"],
     "MF-PBT": ["d55377d827c0", "3dedf9a9bf87"],
     "t-test": "38204b01404a",
     "donors": [19, 30, 27, 26, 14, 16],

@@ -103,6 +103,15 @@ def test_box_is_read_from_the_log() -> None:
     assert replace(region, rounds=3).box(_with_rounds([False] * 10 + [True] * 3)).length == pytest.approx(0.6)
 
 
+@pytest.mark.parametrize(("ahead", "length"), [(4, 0.6), (2, 0.6), (1, 0.4)])
+def test_round_counts_as_soon_as_half_have_come_to_its_end(ahead: int, length: float) -> None:
+    """Where members take turns, a round of which too few are known tells nothing yet."""
+    whole = _with_rounds([True] * 3)
+    left = [s for s in whole.forest.values() if s.member < ahead or s.generation == 0]
+    empty = Population.empty(space=SPACE, mode=whole.mode, seed=0, size=4)
+    assert TrustRegion().box(empty.with_ended(left, 10**6)).length == pytest.approx(length)
+
+
 def test_rounds_without_anything_new_do_not_count() -> None:
     """While nobody copies anybody, the box has neither won nor lost."""
     population = _with_rounds([True] * 9)

@@ -34,7 +34,7 @@ from populace.core import (
 )
 from populace.core._stagnation import smoothed, stagnates
 from populace.core.exploit import Backtrack, Truncation
-from populace.core.explore import PB2, NoExplore
+from populace.core.explore import PB2, FunctionExplore, NoExplore
 from populace.space import Space, Uniform
 from populace.testing import Problem, Simulation, simulate
 
@@ -287,3 +287,18 @@ def test_decision_tells_how_weights_are_shrunk() -> None:
     assert Shrink.of(told(replace(decision, shrink=None))) is None
     exploit = Exploit(donor=SegmentId(0, 0), copies_weights=True, hyperparameters={}, why={"rule": "truncation"})
     assert told(exploit) == exploit.why
+
+
+def test_users_function_may_explore() -> None:
+    """What a user writes for plain PBT serves here as well, and takes no value out of the space."""
+    policy = Restart(**EAGER, explore=lambda hyperparameters, space, key: dict.fromkeys(hyperparameters, 1000000000.0))
+    assert isinstance(policy.explore, FunctionExplore)
+    run = simulate(FLAT, policy, space=SPACE, size=4, intervals=20)
+    for decision in run.decisions.values():
+        SPACE.check(decision.hyperparameters)
+
+
+def test_warnings_are_those_of_the_policy_inside() -> None:
+    """The same population is too small for it in every iteration."""
+    inside = PBT(exploit=Truncation(0.2))
+    assert Restart(policy=inside).warnings(1) == inside.warnings(1) != []

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace._errors import UsageError
-from populace.core import Failed, Piece, Schedule
+from populace.core import Failed, Piece, Schedule, Shrink
 from populace.space import Choice, Space, Uniform
 from populace.testing import population_of
 
@@ -162,3 +162,14 @@ def test_piece_without_named_values_is_refused(hyperparameters: object, text: st
     """What could be written but not read back, or not by name, is told where it is made."""
     with pytest.raises(UsageError, match=re.escape(text)):
         Piece(start_step=0, end_step=1, hyperparameters=hyperparameters)
+
+
+def test_shrunk_weights_need_a_form_that_can_tell_them() -> None:
+    """A table without that column would be replayed as if the weights had gone on whole."""
+    piece = Piece(start_step=0, end_step=2, hyperparameters={"lr": 0.1}, shrink=Shrink(keep=0.5, renew=0.1))
+    with pytest.raises(UsageError, match="a table of hyperparameters cannot hold where weights were shrunk"):
+        Schedule((piece,)).to_csv()
+    text = json.loads(Schedule((piece,)).to_json())
+    text["pieces"][0]["shrink"] = "half"
+    with pytest.raises(UsageError, match="this is not a schedule written by `populace schedule --json`"):
+        Schedule.from_json(json.dumps(text))

@@ -25,7 +25,7 @@ from populace.core import (
     policy_to_json,
     source_digest,
 )
-from populace.core.exploit import BinaryTournament, Halves, MultiFrequency, NoExploit, Speeds, Truncation, TTest
+from populace.core.exploit import BinaryTournament, Halves, MultiFrequency, NoExploit, Truncation, TTest
 from populace.core.explore import (
     PB2,
     ExploreStrategy,
@@ -44,7 +44,7 @@ SPACE = Space.of({"lr": LogUniform(1e-5, 1e-1), "kind": Choice(["a", "b"]), "x":
 factors = st.tuples(st.floats(0.01, 0.99), st.floats(1.01, 9))
 shares = st.floats(1e-6, 1)
 exploits = st.builds(Truncation, st.floats(1e-6, 0.5)) | st.sampled_from(
-    [BinaryTournament(), NoExploit(), Speeds(z=1), Halves(z=1), MultiFrequency((1, 4))]
+    [BinaryTournament(), NoExploit(), Halves(z=1), MultiFrequency((1, 4))]
 )
 regions = st.builds(TrustRegion, length=st.floats(0.2, 1), failures=st.integers(1, 20))
 explores = (

@@ -30,7 +30,7 @@ from populace.core import (
     decision_key,
     start,
 )
-from populace.core.exploit import BinaryTournament, ExploitStrategy, Keep, NoExploit, Speeds, Take, Truncation
+from populace.core.exploit import BinaryTournament, ExploitStrategy, Halves, Keep, NoExploit, Take, Truncation
 from populace.core.explore import NoExplore, Perturb
 from populace.space import Key, LogUniform, Space, Uniform
 from populace.testing import Problem, population_of, simulate
@@ -231,7 +231,7 @@ def test_strategies_that_look_at_the_newest_score_alone_need_no_history(exploit:
 @pytest.mark.parametrize(("window", "memory"), [(1, 8), (8, 8), (9, 9)])
 def test_policy_that_averages_looks_back_as_far_as_it_needs(window: int, memory: int) -> None:
     """What it averages, and as much as it takes to see how noisy the scores are."""
-    assert Speeds(window=window).looks(8) == Looks(memory=memory)
+    assert Halves(window=window).looks(8) == Looks(memory=memory)
 
 
 def test_tournament_replaces_by_anyone_that_can_donate_but_itself() -> None:
@@ -253,19 +253,19 @@ def test_rivals_are_all_others_and_nobody_else(size: int, data: st.DataObject) -
     assert all(isinstance(answer, Keep | Take) for answer in answers)
 
 
-def test_speeds_tell_whom_a_member_was_measured_by_and_how_noisy_scores_were() -> None:
+def test_halves_tell_whom_a_member_was_measured_by_and_how_noisy_scores_were() -> None:
     """Whether a copy was luck is told by these numbers alone, years later."""
     wave = Problem(
         state=0.0, train=lambda state, h, n: state + h["x"], evaluate=lambda state: state + 0.3 * math.sin(99 * state)
     )
-    policy = PBT(exploit=Speeds(z=0.5))
+    policy = PBT(exploit=Halves(z=0.5))
     run = simulate(wave, policy, space=Space.of({"x": Uniform(0, 1)}), size=8, intervals=12, seed=1)
     copied = [decision for decision in run.decisions.values() if isinstance(decision, Exploit)]
     assert copied
-    usual = {"rule", "period", "turn", "place", "rival", "noise", "score", "donor", "donor_score"}
+    usual = {"rule", "turn", "place", "rival", "noise", "score", "donor", "donor_score"}
     for decision in copied:
         assert set(decision.why) - {"hyperparameters", "z"} == usual
-        assert (decision.why["rule"], decision.why["rival"]) == ("speeds", decision.donor.member)
+        assert (decision.why["rule"], decision.why["rival"]) == ("halves", decision.donor.member)
         assert ("z" in decision.why) == bool(decision.why["noise"])
     losers = [d.why for d in run.decisions.values() if d.why.get("place") == "last" and "z" in d.why]
     assert {why["z"] >= 0.5 for why in losers} == {True, False}

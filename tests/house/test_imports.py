@@ -27,7 +27,7 @@ ROOT_NAMES = {
     *("advise", "Advice", "compare", "Comparison", "SequentialSearch", "SuccessiveHalving"),
     *("Fixed", "WinningSchedule", "FinalHyperparameters"),
     *("PBT", "MFPBT", "Oversampled", "Restart", "FirePBT", "RandomSearch", "Guard"),
-    *("Truncation", "TTest", "BinaryTournament", "NoExploit", "Backtrack", "MultiFrequency", "Speeds", "Halves"),
+    *("Truncation", "TTest", "BinaryTournament", "NoExploit", "Backtrack", "MultiFrequency", "Halves"),
     *("Perturb", "Resample", "Mixture", "NoExplore", "Strides", "PB2", "TrustRegion", "Pairwise"),
     *("Uniform", "LogUniform", "IntUniform", "LogIntUniform", "Choice", "Ordinal", "Constant", "Complement"),
     *("Key", "Space", "Inline", "Processes", "Vectorised", "Callback", "PopulaceError"),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from populace.core import PBT, Evaluation, Mode, RunSpec, decide, decision_key, outcome_of, parent_of
-from populace.core.exploit import BinaryTournament, Speeds
+from populace.core.exploit import BinaryTournament, Halves
 from populace.core.explore import Mixture
 from populace.space import Choice, IntUniform, LogUniform, Space, Uniform
 from populace.store import Changes, Claim, Ending
@@ -17,7 +17,7 @@ from populace.vectorised._decision_keys import DecisionKeys
 from populace.vectorised._standing import Standing
 
 SPACE = Space({"lr": LogUniform(1e-5, 1e-1), "x": Uniform(0, 1), "n": IntUniform(1, 9), "kind": Choice(["a", "b"])})
-POLICIES = [PBT(), PBT(exploit=Speeds(z=0.0, window=1)), PBT(exploit=BinaryTournament(), explore=Mixture())]
+POLICIES = [PBT(), PBT(exploit=Halves(z=0.0, window=1)), PBT(exploit=BinaryTournament(), explore=Mixture())]
 
 
 class _Blank:

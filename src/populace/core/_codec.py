@@ -22,7 +22,6 @@ from populace.core.exploit import (
     Halves,
     MultiFrequency,
     NoExploit,
-    Speeds,
     Truncation,
     TTest,
 )
@@ -42,7 +41,7 @@ _KINDS: Mapping[str, type[object]] = {
     kind.__name__: kind
     for kind in (
         *(PBT, Oversampled, Restart, FirePBT, Guard),
-        *(Truncation, TTest, BinaryTournament, NoExploit, MultiFrequency, Speeds, Halves, Backtrack),
+        *(Truncation, TTest, BinaryTournament, NoExploit, MultiFrequency, Halves, Backtrack),
         *(Perturb, Resample, Mixture, NoExplore, Strides, PB2, TrustRegion, Pairwise),
         *(Attempts, Follow, Rally),
     )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from populace.core._score import Finite, Mode
 from populace.core._segment import Segment, SegmentId
 from populace.core._stands import Latest, Stand
+from populace.core._ties import ties
 from populace.space import Space
 
 # Array names end in their axes: P the members.
@@ -128,9 +129,7 @@ class Population:
         return recent_PW
 
     def of_one(self, key: Hashable, member: int, make: Callable[[Population, Segment], T]) -> T | None:
-        """Returns what `make` makes of a member's newest segment; None where it has ended none.
-
-        Made anew only when the member has moved on since an earlier snapshot.
+        """Returns what `make` makes of a member's newest segment, anew once it has moved on; None where it ended none.
 
         Args:
             key: Names what is made: equal keys, equal results.
@@ -384,19 +383,3 @@ def lockstep_id(newest: Segment, generation: int, since: int) -> SegmentId:
     """
     is_ahead = newest.generation > generation and (newest.ended or 0) >= since
     return SegmentId(newest.member, max(generation, newest.generation - 1)) if is_ahead else newest.id
-
-
-def ties(
-    seed: int, members: Sequence[int] | NDArray[np.int64], generations: Sequence[int] | NDArray[np.int64]
-) -> NDArray[np.uint64]:
-    """Returns the numbers that order segments among equal scores, as `Population.tie_P` holds them."""
-    places = np.asarray(members, dtype=np.uint64), np.asarray(generations, dtype=np.uint64)
-    return _mix(np.uint64(seed % 2**64) ^ _mix(places[0] ^ _mix(places[1])))
-
-
-def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64 (Steele, Lea, Flood 2014): a counter-based generator without state. Arithmetic is modulo 2**64."""
-    z = x + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))

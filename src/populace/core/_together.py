@@ -20,9 +20,10 @@ import numpy.typing as npt
 from populace.core._guard import Guard
 from populace.core._pbt import PBT, Compare, Copy
 from populace.core._policy import Policy
-from populace.core._population import Population, ties
+from populace.core._population import Population
 from populace.core._score import Diverged, Finite, Mode, Outcome, status_of
 from populace.core._segment import SegmentId, Why
+from populace.core._ties import ties
 from populace.core.exploit import Truncation
 from populace.core.explore import ExploreStrategy, Mixture, NoExplore, Perturb, Resample
 from populace.space import Column, Hyperparameters, Key, Keys, Space, Value, agrees, bounded, column_of, doubles_of

@@ -25,7 +25,6 @@ from populace.core.exploit import (
     Halves,
     MultiFrequency,
     NoExploit,
-    Speeds,
     Truncation,
     TTest,
 )
@@ -37,7 +36,7 @@ from populace.vectorised import Vectorised
 M = TypeVar("M", bound=BaseModel)
 _KINDS: Mapping[str, Sequence[Any]] = {
     "policy": (PBT, PBT.paper, MFPBT, RandomSearch, Oversampled, Restart, FirePBT),
-    "exploit": (Halves, Speeds, Truncation, TTest, BinaryTournament, MultiFrequency, NoExploit, Backtrack),
+    "exploit": (Halves, Truncation, TTest, BinaryTournament, MultiFrequency, NoExploit, Backtrack),
     "explore": (Strides, Perturb, Resample, Mixture, NoExplore, PB2, TrustRegion, Pairwise),
     "guard": (Guard,),
     "region": (TrustRegion,),
