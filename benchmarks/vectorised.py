@@ -176,7 +176,7 @@ def _rows(population: int, hidden: int, devices: int) -> tuple[Any, list[Any], A
         Block(programs, device, [programs.init(Key(m).jax(), draws[m]) for m in part], share)
         for device, part in zip(jax.devices(), parts, strict=True)
     ]
-    rows = Rows(blocks, parts, lambda m, hp: programs.init(Key(m).jax(), hp))
+    rows = Rows(blocks, parts, lambda m, hp: programs.init(Key(m).jax(), hp), programs.shrunk)
     turns = [Turn(m, draws[m], Key(m).words(), 0) for m in range(population)]
     return rows, turns, programs
 
