@@ -15,11 +15,17 @@ from populace._errors import UsageError
 from populace.core import (
     Chapter,
     Continue,
+    Decision,
+    Diverged,
     Exploit,
+    Failed,
     FirePBT,
     Mode,
+    Population,
     RunSpec,
     SegmentId,
+    decide,
+    decision_key,
     policy_from_json,
     policy_to_json,
     verify_log,
@@ -28,7 +34,7 @@ from populace.core._curves import WORSE, Curve, Overlap, binomial_tail, gain, ov
 from populace.core._fire import Role, curve_of
 from populace.core.explore import FunctionExplore
 from populace.space import LogUniform, Space, Uniform
-from populace.testing import Problem, Simulation, simulate
+from populace.testing import Problem, Simulation, population_of, simulate
 
 SPACE = Space.of({"h": Uniform(0, 1)})
 CLIMB = Problem(state=0.0, train=lambda s, h, n: s + n * h["h"], evaluate=lambda s: round(s, 2))
@@ -98,6 +104,22 @@ def test_comparison_is_fair(a, b) -> None:
     assert gain(one, other) == pytest.approx(gain(one.lowered(4.0), other.lowered(4.0)), abs=1e-6)
 
 
+@given(*[st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=1, max_size=12)] * 2)
+def test_two_curves_are_never_both_higher_beyond_chance(a, b) -> None:
+    """Else a greedy member and its evaluator would take each other's weights in turn, however they are smoothed."""
+    one, other = (Curve(*np.array(pairs, np.float64).T) for pairs in (a, b))
+    assert p_of_wins(one, other) + p_of_wins(other, one) > 1
+
+
+def test_curves_that_do_not_overlap_but_cross_are_compared_from_their_beginnings() -> None:
+    """Noise reaches what the smoothed curve does not, and is no reason to call either of them higher."""
+    low = Curve(np.array([0.0, 5.0, 0.0, 0.0]), np.array([0.0, 1.0, 1.0, 1.0]))
+    high = Curve(np.array([2.0, 3.0, 2.0]), np.array([2.0, 2.0, 2.0]))
+    assert overlap_of(low, high) is None
+    assert p_of_wins(low, high) == binomial_tail(1, 3)
+    assert p_of_wins(high, low) == binomial_tail(2, 3)
+
+
 @given(st.integers(0, 2**32), st.integers(20, 300))
 @settings(max_examples=10)
 def test_smooth_curve_is_nearer_to_the_truth(seed, size) -> None:
@@ -153,6 +175,68 @@ def test_each_role_does_what_it_is_for(seed, synchronous, size, mode) -> None:
                 raise AssertionError(other)
     if synchronous:
         assert all(len(set(members)) == len(members) for members in begun.values())
+
+
+def _asked(population: Population, member: int) -> Decision:
+    newest = population.latest[member]
+    return decide(population, member, FirePBT(), decision_key(0, member, newest.generation + 1))
+
+
+@given(*[st.sampled_from([1.0, None, Diverged(reason="nan"), Failed(reason="boom")])] * 2)
+def test_evaluator_that_finds_nobody_trains_on(greedy, patient) -> None:
+    """Weights without hyperparameters, or the other way round, are nothing to put to the test."""
+    population = population_of([greedy, patient, 2.0])
+    answer = _asked(population, 2)
+    if greedy == patient == 1.0:
+        assert isinstance(answer, Exploit)
+        assert (answer.donor, answer.source) == (SegmentId(1, 0), SegmentId(0, 0))
+    else:
+        assert isinstance(answer, Continue)
+        assert answer.hyperparameters == population.latest[2].hyperparameters
+        assert answer.why == {"rule": "fire", "role": "evaluator", "score": 2.0, "does": "goes on"}
+
+
+def _tested(size: int, child: int, parent: int = 1) -> Population:
+    """Member 2 evaluates the weights of one member with the hyperparameters of another; it scores highest."""
+    population = population_of([9.0 if m == 2 else 1.0 + m / 10 for m in range(size)])
+    why = {"does": "evaluates", "parent": str(SegmentId(parent, 0)), "child": str(SegmentId(child, 0))}
+    begun = replace(population.latest[2], generation=1, donor=SegmentId(parent, 0), why=why)
+    return population.with_ended([begun], population.sequence + 1)
+
+
+@pytest.mark.parametrize(("child", "parent"), [(3, 1), (0, 4)])
+def test_evaluation_ends_when_one_of_its_members_leaves_the_run(child: int, parent: int) -> None:
+    """A run that goes on with fewer members would wait for ever for what they measure."""
+    population = _tested(5, child, parent)
+    assert _asked(population, 2).why["child"] == str(SegmentId(child, 0))
+    fewer = population.first(max(child, parent))
+    answer = _asked(fewer, 2)
+    assert isinstance(answer, Exploit)
+    assert max(answer.donor.member, answer.source.member) < fewer.size
+
+
+@pytest.mark.parametrize(("lost", "goes_on"), [(255, True), (256, False)])
+def test_evaluation_ends_where_the_greedy_member_has_no_number_left(lost: int, goes_on: bool) -> None:
+    """All that is remembered of it may have diverged, where an interval has hundreds of measurements."""
+    population = _tested(4, child=0)
+    first = population.latest[0]
+    broken = replace(
+        first,
+        generation=1,
+        parent=first.id,
+        outcome=Diverged(reason="nan"),
+        evaluations=(replace(first.evaluations[0], score=math.nan),) * lost,
+    )
+    answer = _asked(population.with_ended([broken], population.sequence + 1), 2)
+    assert isinstance(answer, Continue if goes_on else Exploit)
+    assert answer.why["child"] == ("m00/0" if goes_on else "m03/0")
+
+
+def test_nothing_is_asked_of_the_task() -> None:
+    """Weights are copied, and never shrunk: any loop can be trained like this."""
+    assert not FirePBT().shrinks
+    run = simulate(CLIMB, QUICK, space=SPACE, size=8, intervals=6)
+    assert all(d.shrink is None for d in run.decisions.values() if isinstance(d, Continue))
 
 
 def _life(run: Simulation[float], member: int) -> list[object]:

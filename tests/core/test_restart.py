@@ -16,6 +16,7 @@ from populace.core import (
     RESTART,
     Chapter,
     Continue,
+    Diverged,
     Exploit,
     Mode,
     Oversampled,
@@ -27,6 +28,8 @@ from populace.core import (
     SegmentId,
     Shrink,
     Start,
+    decide,
+    decision_key,
     policy_from_json,
     policy_to_json,
     told,
@@ -36,7 +39,7 @@ from populace.core._stagnation import smoothed, stagnates
 from populace.core.exploit import Backtrack, Truncation
 from populace.core.explore import PB2, FunctionExplore, NoExplore
 from populace.space import Space, Uniform
-from populace.testing import Problem, Simulation, simulate
+from populace.testing import Problem, Simulation, population_of, population_of_lives, simulate
 
 SPACE = Space.of({"x": Uniform(0, 1)})
 EAGER = {"patience": 1, "window": 2}
@@ -70,6 +73,26 @@ def test_interval_doubles_at_each_restart_while_two_fit() -> None:
     assert periods == {1: 2, 2: 4, 3: 8, 4: 16}
     assert 100 - 30 >= 2 * 16
     assert 100 - 62 < 2 * 32
+
+
+@given(st.none() | st.integers(2, 20), st.integers(1, 4), st.integers(1, 3))
+def test_restart_needs_room_for_two_intervals_of_the_next_iteration(steps, growth, interval) -> None:
+    """An iteration that cannot select twice has cost its weights for nothing; a run without an end has room."""
+    population = population_of_lives([[0.0, 0.0]] * 4, steps=steps)
+    policy = Restart(growth=growth, **EAGER)
+    answer = decide(replace(population, interval=interval), 0, policy, decision_key(0, 0, 2))
+    assert (answer.why["rule"] == RESTART) is (steps is None or steps - 2 >= 2 * interval * growth)
+
+
+@pytest.mark.parametrize(("outcome", "source"), [(1.0, "m04/0"), (Diverged(reason="nan"), "prior")])
+def test_who_follows_from_an_iteration_without_a_score_draws_its_hyperparameters(outcome, source) -> None:
+    """A member that joins late may see nobody's first iteration but its own, and be lost in it."""
+    population = population_of([*[0.0] * 4, outcome])
+    ahead = [replace(s, why={"iteration": 1, "since": 0}) for s in population.latest[:4]]
+    population = replace(population.with_ended(ahead, population.sequence + 4), steps=100)
+    answer = decide(population, 4, Restart(redrawn=0.0, explore=NoExplore()), decision_key(0, 4, 1))
+    assert (answer.why["rule"], answer.why["iteration"], answer.why["from"]) == (RESTART, 1, source)
+    assert (answer.hyperparameters == population.latest[4].hyperparameters) is (source != "prior")
 
 
 @pytest.mark.slow
@@ -147,8 +170,13 @@ class Spy(Policy):
     def decide(self, population, segment, key):
         own = Place.of(segment).iteration
         ancestries = [population.ancestry(s) for s in population.latest if s is not None]
-        shown = [*population.lives(10**6), *(s for ancestry in ancestries for s in ancestry)]
+        shown = [
+            *population.lives(10**6),
+            *population.forest.values(),
+            *(s for ancestry in ancestries for s in ancestry),
+        ]
         assert {Place.of(s).iteration for s in shown} == {own}
+        assert len(population.forest) == len(set(population.forest))
         self.seen.append((own, population.interval, population.num_unknown))
         return Continue(hyperparameters=segment.hyperparameters, why={"rule": "spy"})
 
