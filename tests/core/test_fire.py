@@ -19,6 +19,7 @@ from populace.core import (
     Diverged,
     Exploit,
     Failed,
+    Finite,
     FirePBT,
     Mode,
     Population,
@@ -232,6 +233,34 @@ def test_evaluation_ends_where_the_greedy_member_has_no_number_left(lost: int, g
     assert answer.why["child"] == ("m00/0" if goes_on else "m03/0")
 
 
+@pytest.mark.parametrize(("measured", "counts"), [(6, False), (7, True)])
+def test_patient_members_are_worth_what_their_evaluators_gain_on_the_others(measured: int, counts: bool) -> None:
+    """Six measurements cannot show anything; from the seventh on who is worth least copies who is worth most."""
+    population = population_of([-1.0] * 11)
+    tested = {2: 1, 7: 4, 10: 6}
+    slopes = {1: 2.0, 4: 1.0, 6: 1.5}
+    rises = {m: [slope * i for i in range(measured)] for m, slope in slopes.items()}
+    for evaluator, patient in tested.items():
+        newest = population.latest[evaluator]
+        begun = replace(
+            newest,
+            generation=1,
+            donor=SegmentId(patient, 0),
+            why={"does": "evaluates", "parent": str(SegmentId(patient, 0)), "child": "m00/0"},
+            outcome=Finite(value=rises[patient][-1]),
+            evaluations=tuple(replace(newest.evaluations[0], score=score) for score in rises[patient]),
+        )
+        population = population.with_ended([begun], population.sequence + 1)
+    answers = {m: _asked(population, m) for m in (1, 4, 6, 9)}
+    smooth = {m: Curve.of(rise) for m, rise in rises.items()}
+    worth = {m: sum(gain(a, b) for other, b in smooth.items() if other != m) for m, a in smooth.items()}
+    assert {m: a.why["worth"] for m, a in answers.items() if "worth" in a.why} == (worth if counts else {})
+    ranks = {m: (a.why["rank"], a.why["of"], a.why["k"]) for m, a in answers.items() if "rank" in a.why}
+    assert ranks == ({1: (1, 3, 1), 6: (2, 3, 1), 4: (3, 3, 1)} if counts else {})
+    copied = {m: a.donor.member for m, a in answers.items() if isinstance(a, Exploit)}
+    assert copied == ({4: 1} if counts else {})
+
+
 def test_nothing_is_asked_of_the_task() -> None:
     """Weights are copied, and never shrunk: any loop can be trained like this."""
     assert not FirePBT().shrinks
@@ -346,6 +375,7 @@ def test_patience_is_rewarded_where_greed_is_not() -> None:
     [
         ({"evaluations": 6}, "`evaluations >= 7` must hold"),
         ({"tail": 0}, r"`0 < tail <= 0.5` must hold, but got FirePBT\(tail=0\)"),
+        ({"tail": 0.6}, r"`0 < tail <= 0.5` must hold, but got FirePBT\(tail=0.6\)"),
         ({"tail": math.nan}, "`0 < tail <= 0.5` must hold"),
         ({"explore": 3}, "`explore` must be a strategy such as Perturb"),
         ({"initial": {"lr": 0.1}}, "`initial` must be a list"),
@@ -355,6 +385,11 @@ def test_wrong_settings_are_refused(given, message) -> None:
     """A setting that means nothing is told at once, with what it may be."""
     with pytest.raises(UsageError, match=message):
         FirePBT(**given)
+
+
+def test_outermost_settings_are_allowed() -> None:
+    """What a message names as the limit may be asked for."""
+    assert FirePBT(evaluations=7, tail=0.5).level_at(7) == pytest.approx(0.01)
 
 
 def test_log_holds_the_policy() -> None:

@@ -297,6 +297,15 @@ def test_wrong_settings_are_refused(given, message) -> None:
         Restart(**given)
 
 
+def test_outermost_settings_are_allowed() -> None:
+    """What a message names as the limit may be asked for: shares of none and all, and intervals that stay."""
+    for share in (0, 1):
+        policy = Restart(growth=1, patience=1, window=2, keep=share, renew=share, anew=share, redrawn=share)
+        run = simulate(FLAT, policy, space=SPACE, size=2, intervals=5)
+        assert all(d.why["period"] == 1 for d in _restarts(run).values())
+        assert {isinstance(d, Start) for d in _restarts(run).values()} == {bool(share)}
+
+
 def test_log_holds_the_policy_and_says_whether_it_shrinks() -> None:
     """A run that goes on elsewhere finds its policy in the log."""
     for policy in (Restart(), Restart(policy=PBT(), anew=1.0), Oversampled(keep=2, policy=Restart())):
