@@ -55,12 +55,13 @@ class PBT(Policy):
     `PBT()` alone keeps one half of the members as they were drawn, as random search does. The other half is greedy: it
     copies its best every 1 % of the run, where they are better beyond the noise of the scores, and explores by steps
     that fit that time; every fifth of the run its worse half sets out anew from the best of the first half, unless
-    greed has got clearly away (`Halves` and `Strides`; docs/decisions/0012-robust-default.md). It is made to win over
-    random search wherever hyperparameters should move, and not to lose to it where greed or noise would mislead the
-    paper's algorithm, whatever the interval. Take `PBT.paper()` to reproduce the paper, or where being greedy is known
-    to be right and scores are exact: it follows faster. Take no PBT at all, but `RandomSearch()` or a sequential
-    search, where a good constant exists and runs are cheap to repeat. As soon as `exploit` or `explore` is given, the
-    policy is composed by hand, and what is left out is the paper's.
+    greed has got clearly away. Where an interval is 5 % of the run or more, nine members in ten are greedy. (`Halves`
+    and `Strides`; docs/decisions/0012-robust-default.md.) It is made to win over random search wherever hyperparameters
+    should move, and not to lose to it where greed or noise would mislead the paper's algorithm, whatever the interval.
+    Take `PBT.paper()` to reproduce the paper, or where being greedy is known to be right and scores are exact: it
+    follows faster. Take no PBT at all, but `RandomSearch()` or a sequential search, where a good constant exists and
+    runs are cheap to repeat. As soon as `exploit` or `explore` is given, the policy is composed by hand, and what is
+    left out is the paper's.
 
     At a ready point a member asks `exploit` whether to copy another member's weights and hyperparameters; if it does,
     `explore` changes the hyperparameters, and only then. Departures from the paper: a member that diverged or failed is

@@ -36,7 +36,7 @@ from populace.space import Hyperparameters
 from populace.store import Claim, Draft, Ending, Store
 from populace.vectorised._decision_keys import DecisionKeys
 from populace.vectorised._quickly import quickly
-from populace.worker import first_draft, hopeless, with_ancestors, with_records, with_segments
+from populace.worker import first_draft, hopeless, next_draft, with_ancestors, with_records, with_segments
 
 _SPARE = 1000
 _AHEAD = 2**16  # numbers
@@ -250,16 +250,7 @@ class Standing:
         if decision is None or newest is None:
             return first_draft(self._spec, member, num_steps)
         parent = parent_of(decision, newest)
-        return quickly(
-            Draft,
-            parent=parent,
-            donor=decision.donor if isinstance(decision, Exploit) else None,
-            start_step=0 if parent is None else self._find(parent).end_step,
-            num_steps=num_steps,
-            hyperparameters=decision.hyperparameters,
-            why=decision.why,
-            snapshot=0,
-        )
+        return next_draft(decision, newest, None if parent is None else self._find(parent), num_steps, 0)
 
     def _find(self, id: SegmentId) -> Segment:
         population = self.population
