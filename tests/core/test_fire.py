@@ -33,7 +33,7 @@ from populace.core import (
 )
 from populace.core._curves import WORSE, Curve, Overlap, binomial_tail, gain, overlap_of, p_of_wins
 from populace.core._fire import Role, curve_of
-from populace.core.explore import FunctionExplore
+from populace.core.explore import FunctionExplore, Perturb
 from populace.space import LogUniform, Space, Uniform
 from populace.testing import Problem, Simulation, population_of, simulate
 
@@ -259,6 +259,11 @@ def test_patient_members_are_worth_what_their_evaluators_gain_on_the_others(meas
     assert ranks == ({1: (1, 3, 1), 6: (2, 3, 1), 4: (3, 3, 1)} if counts else {})
     copied = {m: a.donor.member for m, a in answers.items() if isinstance(a, Exploit)}
     assert copied == ({4: 1} if counts else {})
+    told = {"rule": "fire", "role": "patient", "score": -1.0, "does": "goes on"}
+    assert answers[9].why == told
+    if counts:
+        worst = {**told, "does": "copies", "worth": worth[4], "rank": 3, "of": 3, "k": 1}
+        assert answers[4].why == {**worst, "donor": "m01/0", "donor_score": -1.0}
 
 
 def test_nothing_is_asked_of_the_task() -> None:
@@ -385,6 +390,11 @@ def test_wrong_settings_are_refused(given, message) -> None:
     """A setting that means nothing is told at once, with what it may be."""
     with pytest.raises(UsageError, match=message):
         FirePBT(**given)
+
+
+def test_what_is_left_out_is_as_in_pbt_zoo() -> None:
+    """Three intervals of ten measurements, quarters, and the factors of IPBT's experiments."""
+    assert FirePBT() == FirePBT(evaluations=30, tail=0.25, explore=Perturb((0.5, 2.0)), initial=())
 
 
 def test_outermost_settings_are_allowed() -> None:

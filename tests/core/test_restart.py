@@ -37,7 +37,7 @@ from populace.core import (
 )
 from populace.core._stagnation import smoothed, stagnates
 from populace.core.exploit import Backtrack, Truncation
-from populace.core.explore import PB2, FunctionExplore, NoExplore
+from populace.core.explore import PB2, FunctionExplore, NoExplore, Perturb
 from populace.space import Space, Uniform
 from populace.testing import Problem, Simulation, population_of, population_of_lives, simulate
 
@@ -110,6 +110,10 @@ def test_inside_an_iteration_members_decide_at_the_end_of_its_rounds_alone(growt
         assert (decision.why["rule"] != "between") == ends_round
         if not ends_round:
             assert isinstance(decision, Continue)
+            before = run.lineage[SegmentId(id.member, id.generation - 1)]
+            told_of = {"period": growth**place.iteration, "iteration": place.iteration, "since": place.since}
+            assert decision.why == {"rule": "between", "score": before.score, **told_of}
+            assert decision.hyperparameters == before.hyperparameters
 
 
 @pytest.mark.slow
@@ -304,6 +308,22 @@ def test_outermost_settings_are_allowed() -> None:
         run = simulate(FLAT, policy, space=SPACE, size=2, intervals=5)
         assert all(d.why["period"] == 1 for d in _restarts(run).values())
         assert {isinstance(d, Start) for d in _restarts(run).values()} == {bool(share)}
+
+
+def test_what_is_left_out_is_as_published() -> None:
+    """IPBT (arXiv 2511.09190): truncation by quarters, intervals that double, half of the members anew."""
+    published = Restart(
+        policy=replace(PBT.paper(), exploit=Truncation(0.25)),
+        growth=2,
+        patience=3,
+        window=15,
+        keep=0.2,
+        renew=0.1,
+        anew=0.5,
+        redrawn=0.5,
+        explore=Perturb((0.5, 2.0)),
+    )
+    assert Restart() == published
 
 
 def test_log_holds_the_policy_and_says_whether_it_shrinks() -> None:
