@@ -233,6 +233,25 @@ def test_evaluation_ends_where_the_greedy_member_has_no_number_left(lost: int, g
     assert answer.why["child"] == ("m00/0" if goes_on else "m03/0")
 
 
+@pytest.mark.parametrize(
+    ("size", "tail", "num_greedy", "k"),
+    [(2, 0.5, 1, 0), (8, 0.5, 3, 1), (11, 0.25, 4, 1), (11, 0.5, 4, 2), (22, 0.25, 8, 2), (22, 0.3, 8, 2)],
+)
+def test_worst_of_the_greedy_copy_the_best_of_them(size: int, tail: float, num_greedy: int, k: int) -> None:
+    """A quarter of each group at a ready point: one of four, two of eight, and never one of itself."""
+    scores = np.random.default_rng(size).permutation(size).astype(float).tolist()
+    population = population_of(scores)
+    greedy = sorted((m for m in range(size) if FirePBT.role(m) is Role.GREEDY), key=lambda m: -scores[m])
+    answers = {m: decide(population, m, FirePBT(tail=tail), decision_key(0, m, 1)) for m in greedy}
+    assert len(greedy) == num_greedy
+    assert [(a.why["rank"], a.why["of"], a.why["k"]) for a in answers.values()] == [
+        (rank, num_greedy, k) for rank in range(1, num_greedy + 1)
+    ]
+    copied = {m: a.donor.member for m, a in answers.items() if isinstance(a, Exploit)}
+    assert sorted(copied) == sorted(greedy[num_greedy - k :])
+    assert set(copied.values()) <= set(greedy[:k])
+
+
 @pytest.mark.parametrize(("measured", "counts"), [(6, False), (7, True)])
 def test_patient_members_are_worth_what_their_evaluators_gain_on_the_others(measured: int, counts: bool) -> None:
     """Six measurements cannot show anything; from the seventh on who is worth least copies who is worth most."""
