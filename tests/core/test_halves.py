@@ -276,6 +276,16 @@ def test_lost_member_is_replaced_at_once_by_one_of_its_own_half(outcome: Diverge
     assert answer.donor.member in (GREEDY if member in GREEDY else FROZEN)
 
 
+@pytest.mark.parametrize(("lost", "half"), [(0, GREEDY), (9, FROZEN)])
+def test_lost_member_whose_half_is_lost_is_replaced_by_the_best_of_the_other(lost: int, half: Sequence[int]) -> None:
+    """A half that has died out comes back; else its members would train nothing for the rest of the run."""
+    scores = [math.nan if m in half else float(m) for m in range(10)]
+    best = max(m for m in range(10) if m not in half)
+    answer = decide(population_of_lives([[s] for s in scores]), lost, PBT(), decision_key(0, lost, 1))
+    assert isinstance(answer, Exploit)
+    assert answer.donor.member == best
+
+
 @pytest.mark.slow
 @given(
     st.lists(

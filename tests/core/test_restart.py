@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -82,6 +83,22 @@ def test_restart_needs_room_for_two_intervals_of_the_next_iteration(steps, growt
     policy = Restart(growth=growth, **EAGER)
     answer = decide(replace(population, interval=interval), 0, policy, decision_key(0, 0, 2))
     assert (answer.why["rule"] == RESTART) is (steps is None or steps - 2 >= 2 * interval * growth)
+
+
+def test_who_begins_anew_and_who_draws_are_drawn_apart_and_anew_each_time() -> None:
+    """Fresh weights must meet old hyperparameters too, and no member may be spared in every iteration."""
+    drawn = {}
+    for seed, iteration in itertools.product(range(4), (1, 2)):
+        population = replace(population_of([0.0] * 8, seed=seed), steps=None)
+        ahead = [replace(s, why={"iteration": iteration, "since": 0}) for s in population.latest[:1]]
+        ahead = population.with_ended(ahead, population.sequence + 1)
+        answers = {m: decide(ahead, m, Restart(), decision_key(seed, m, 1)) for m in range(1, 8)}
+        assert all(a.why["score"] == 0.0 for a in answers.values())
+        for name, is_drawn in (("anew", lambda a: isinstance(a, Start)), ("draws", lambda a: a.why["from"] == "prior")):
+            drawn[seed, iteration, name] = frozenset(m for m, a in answers.items() if is_drawn(a))
+    assert any(drawn[seed, 1, "anew"] != drawn[seed, 1, "draws"] for seed in range(4))
+    assert any(drawn[seed, 1, "anew"] != drawn[seed, 2, "anew"] for seed in range(4))
+    assert any(drawn[seed, 1, "anew"] != drawn[0, 1, "anew"] for seed in range(1, 4))
 
 
 @pytest.mark.parametrize(("outcome", "source"), [(1.0, "m04/0"), (Diverged(reason="nan"), "prior")])
