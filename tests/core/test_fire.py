@@ -15,20 +15,27 @@ from populace._errors import UsageError
 from populace.core import (
     Chapter,
     Continue,
+    Decision,
+    Diverged,
     Exploit,
+    Failed,
+    Finite,
     FirePBT,
     Mode,
+    Population,
     RunSpec,
     SegmentId,
+    decide,
+    decision_key,
     policy_from_json,
     policy_to_json,
     verify_log,
 )
 from populace.core._curves import WORSE, Curve, Overlap, binomial_tail, gain, overlap_of, p_of_wins
 from populace.core._fire import Role, curve_of
-from populace.core.explore import FunctionExplore
+from populace.core.explore import FunctionExplore, Perturb
 from populace.space import LogUniform, Space, Uniform
-from populace.testing import Problem, Simulation, simulate
+from populace.testing import Problem, Simulation, population_of, simulate
 
 SPACE = Space.of({"h": Uniform(0, 1)})
 CLIMB = Problem(state=0.0, train=lambda s, h, n: s + n * h["h"], evaluate=lambda s: round(s, 2))
@@ -98,6 +105,22 @@ def test_comparison_is_fair(a, b) -> None:
     assert gain(one, other) == pytest.approx(gain(one.lowered(4.0), other.lowered(4.0)), abs=1e-6)
 
 
+@given(*[st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=1, max_size=12)] * 2)
+def test_two_curves_are_never_both_higher_beyond_chance(a, b) -> None:
+    """Else a greedy member and its evaluator would take each other's weights in turn, however they are smoothed."""
+    one, other = (Curve(*np.array(pairs, np.float64).T) for pairs in (a, b))
+    assert p_of_wins(one, other) + p_of_wins(other, one) > 1
+
+
+def test_curves_that_do_not_overlap_but_cross_are_compared_from_their_beginnings() -> None:
+    """Noise reaches what the smoothed curve does not, and is no reason to call either of them higher."""
+    low = Curve(np.array([0.0, 5.0, 0.0, 0.0]), np.array([0.0, 1.0, 1.0, 1.0]))
+    high = Curve(np.array([2.0, 3.0, 2.0]), np.array([2.0, 2.0, 2.0]))
+    assert overlap_of(low, high) is None
+    assert p_of_wins(low, high) == binomial_tail(1, 3)
+    assert p_of_wins(high, low) == binomial_tail(2, 3)
+
+
 @given(st.integers(0, 2**32), st.integers(20, 300))
 @settings(max_examples=10)
 def test_smooth_curve_is_nearer_to_the_truth(seed, size) -> None:
@@ -153,6 +176,120 @@ def test_each_role_does_what_it_is_for(seed, synchronous, size, mode) -> None:
                 raise AssertionError(other)
     if synchronous:
         assert all(len(set(members)) == len(members) for members in begun.values())
+
+
+def _asked(population: Population, member: int) -> Decision:
+    newest = population.latest[member]
+    return decide(population, member, FirePBT(), decision_key(0, member, newest.generation + 1))
+
+
+@given(*[st.sampled_from([1.0, None, Diverged(reason="nan"), Failed(reason="boom")])] * 2)
+def test_evaluator_that_finds_nobody_trains_on(greedy, patient) -> None:
+    """Weights without hyperparameters, or the other way round, are nothing to put to the test."""
+    population = population_of([greedy, patient, 2.0])
+    answer = _asked(population, 2)
+    if greedy == patient == 1.0:
+        assert isinstance(answer, Exploit)
+        assert (answer.donor, answer.source) == (SegmentId(1, 0), SegmentId(0, 0))
+    else:
+        assert isinstance(answer, Continue)
+        assert answer.hyperparameters == population.latest[2].hyperparameters
+        assert answer.why == {"rule": "fire", "role": "evaluator", "score": 2.0, "does": "goes on"}
+
+
+def _tested(size: int, child: int, parent: int = 1) -> Population:
+    """Member 2 evaluates the weights of one member with the hyperparameters of another; it scores highest."""
+    population = population_of([9.0 if m == 2 else 1.0 + m / 10 for m in range(size)])
+    why = {"does": "evaluates", "parent": str(SegmentId(parent, 0)), "child": str(SegmentId(child, 0))}
+    begun = replace(population.latest[2], generation=1, donor=SegmentId(parent, 0), why=why)
+    return population.with_ended([begun], population.sequence + 1)
+
+
+@pytest.mark.parametrize(("child", "parent"), [(3, 1), (0, 4)])
+def test_evaluation_ends_when_one_of_its_members_leaves_the_run(child: int, parent: int) -> None:
+    """A run that goes on with fewer members would wait for ever for what they measure."""
+    population = _tested(5, child, parent)
+    assert _asked(population, 2).why["child"] == str(SegmentId(child, 0))
+    fewer = population.first(max(child, parent))
+    answer = _asked(fewer, 2)
+    assert isinstance(answer, Exploit)
+    assert max(answer.donor.member, answer.source.member) < fewer.size
+
+
+@pytest.mark.parametrize(("lost", "goes_on"), [(255, True), (256, False)])
+def test_evaluation_ends_where_the_greedy_member_has_no_number_left(lost: int, goes_on: bool) -> None:
+    """All that is remembered of it may have diverged, where an interval has hundreds of measurements."""
+    population = _tested(4, child=0)
+    first = population.latest[0]
+    broken = replace(
+        first,
+        generation=1,
+        parent=first.id,
+        outcome=Diverged(reason="nan"),
+        evaluations=(replace(first.evaluations[0], score=math.nan),) * lost,
+    )
+    answer = _asked(population.with_ended([broken], population.sequence + 1), 2)
+    assert isinstance(answer, Continue if goes_on else Exploit)
+    assert answer.why["child"] == ("m00/0" if goes_on else "m03/0")
+
+
+@pytest.mark.parametrize(
+    ("size", "tail", "num_greedy", "k"),
+    [(2, 0.5, 1, 0), (8, 0.5, 3, 1), (11, 0.25, 4, 1), (11, 0.5, 4, 2), (22, 0.25, 8, 2), (22, 0.3, 8, 2)],
+)
+def test_worst_of_the_greedy_copy_the_best_of_them(size: int, tail: float, num_greedy: int, k: int) -> None:
+    """A quarter of each group at a ready point: one of four, two of eight, and never one of itself."""
+    scores = np.random.default_rng(size).permutation(size).astype(float).tolist()
+    population = population_of(scores)
+    greedy = sorted((m for m in range(size) if FirePBT.role(m) is Role.GREEDY), key=lambda m: -scores[m])
+    answers = {m: decide(population, m, FirePBT(tail=tail), decision_key(0, m, 1)) for m in greedy}
+    assert len(greedy) == num_greedy
+    assert [(a.why["rank"], a.why["of"], a.why["k"]) for a in answers.values()] == [
+        (rank, num_greedy, k) for rank in range(1, num_greedy + 1)
+    ]
+    copied = {m: a.donor.member for m, a in answers.items() if isinstance(a, Exploit)}
+    assert sorted(copied) == sorted(greedy[num_greedy - k :])
+    assert set(copied.values()) <= set(greedy[:k])
+
+
+@pytest.mark.parametrize(("measured", "counts"), [(6, False), (7, True)])
+def test_patient_members_are_worth_what_their_evaluators_gain_on_the_others(measured: int, counts: bool) -> None:
+    """Six measurements cannot show anything; from the seventh on who is worth least copies who is worth most."""
+    population = population_of([-1.0] * 11)
+    tested = {2: 1, 7: 4, 10: 6}
+    slopes = {1: 2.0, 4: 1.0, 6: 1.5}
+    rises = {m: [slope * i for i in range(measured)] for m, slope in slopes.items()}
+    for evaluator, patient in tested.items():
+        newest = population.latest[evaluator]
+        begun = replace(
+            newest,
+            generation=1,
+            donor=SegmentId(patient, 0),
+            why={"does": "evaluates", "parent": str(SegmentId(patient, 0)), "child": "m00/0"},
+            outcome=Finite(value=rises[patient][-1]),
+            evaluations=tuple(replace(newest.evaluations[0], score=score) for score in rises[patient]),
+        )
+        population = population.with_ended([begun], population.sequence + 1)
+    answers = {m: _asked(population, m) for m in (1, 4, 6, 9)}
+    smooth = {m: Curve.of(rise) for m, rise in rises.items()}
+    worth = {m: sum(gain(a, b) for other, b in smooth.items() if other != m) for m, a in smooth.items()}
+    assert {m: a.why["worth"] for m, a in answers.items() if "worth" in a.why} == (worth if counts else {})
+    ranks = {m: (a.why["rank"], a.why["of"], a.why["k"]) for m, a in answers.items() if "rank" in a.why}
+    assert ranks == ({1: (1, 3, 1), 6: (2, 3, 1), 4: (3, 3, 1)} if counts else {})
+    copied = {m: a.donor.member for m, a in answers.items() if isinstance(a, Exploit)}
+    assert copied == ({4: 1} if counts else {})
+    told = {"rule": "fire", "role": "patient", "score": -1.0, "does": "goes on"}
+    assert answers[9].why == told
+    if counts:
+        worst = {**told, "does": "copies", "worth": worth[4], "rank": 3, "of": 3, "k": 1}
+        assert answers[4].why == {**worst, "donor": "m01/0", "donor_score": -1.0}
+
+
+def test_nothing_is_asked_of_the_task() -> None:
+    """Weights are copied, and never shrunk: any loop can be trained like this."""
+    assert not FirePBT().shrinks
+    run = simulate(CLIMB, QUICK, space=SPACE, size=8, intervals=6)
+    assert all(d.shrink is None for d in run.decisions.values() if isinstance(d, Continue))
 
 
 def _life(run: Simulation[float], member: int) -> list[object]:
@@ -262,6 +399,7 @@ def test_patience_is_rewarded_where_greed_is_not() -> None:
     [
         ({"evaluations": 6}, "`evaluations >= 7` must hold"),
         ({"tail": 0}, r"`0 < tail <= 0.5` must hold, but got FirePBT\(tail=0\)"),
+        ({"tail": 0.6}, r"`0 < tail <= 0.5` must hold, but got FirePBT\(tail=0.6\)"),
         ({"tail": math.nan}, "`0 < tail <= 0.5` must hold"),
         ({"explore": 3}, "`explore` must be a strategy such as Perturb"),
         ({"initial": {"lr": 0.1}}, "`initial` must be a list"),
@@ -271,6 +409,16 @@ def test_wrong_settings_are_refused(given, message) -> None:
     """A setting that means nothing is told at once, with what it may be."""
     with pytest.raises(UsageError, match=message):
         FirePBT(**given)
+
+
+def test_what_is_left_out_is_as_in_pbt_zoo() -> None:
+    """Three intervals of ten measurements, quarters, and the factors of IPBT's experiments."""
+    assert FirePBT() == FirePBT(evaluations=30, tail=0.25, explore=Perturb((0.5, 2.0)), initial=())
+
+
+def test_outermost_settings_are_allowed() -> None:
+    """What a message names as the limit may be asked for."""
+    assert FirePBT(evaluations=7, tail=0.5).level_at(7) == pytest.approx(0.01)
 
 
 def test_log_holds_the_policy() -> None:

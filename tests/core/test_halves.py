@@ -276,6 +276,16 @@ def test_lost_member_is_replaced_at_once_by_one_of_its_own_half(outcome: Diverge
     assert answer.donor.member in (GREEDY if member in GREEDY else FROZEN)
 
 
+@pytest.mark.parametrize(("lost", "half"), [(0, GREEDY), (9, FROZEN)])
+def test_lost_member_whose_half_is_lost_is_replaced_by_the_best_of_the_other(lost: int, half: Sequence[int]) -> None:
+    """A half that has died out comes back; else its members would train nothing for the rest of the run."""
+    scores = [math.nan if m in half else float(m) for m in range(10)]
+    best = max(m for m in range(10) if m not in half)
+    answer = decide(population_of_lives([[s] for s in scores]), lost, PBT(), decision_key(0, lost, 1))
+    assert isinstance(answer, Exploit)
+    assert answer.donor.member == best
+
+
 @pytest.mark.slow
 @given(
     st.lists(
@@ -350,9 +360,13 @@ def test_members_explore_by_the_time_until_their_next_turn(steps: int, stride: f
             "but got Halves(turn=0.5, restart=0.2, grace=0.1): turn 0.01, restart 0.2 and grace",
         ),
         (lambda: Halves(grace=0.3), "but got Halves(turn=0.01, restart=0.2, grace=0.3): turn 0.01, restart 0.2 and"),
+        (lambda: Halves(grace=0), "but got Halves(turn=0.01, restart=0.2, grace=0): turn 0.01, restart 0.2 and grace"),
         (lambda: Halves(restart=1.5), "`0 < turn <= restart <= 1` and `0 < grace <= restart` must hold"),
         (lambda: Halves(restart="x"), "must hold, but got Halves(turn=0.01, restart='x', grace=0.1)"),
         (lambda: Halves(tail=0), "`0 < tail <= 0.5` and `0 <= z` must hold, but got Halves(tail=0, z=2.0): tail 0.25"),
+        (lambda: Halves(tail=0.6), "must hold, but got Halves(tail=0.6, z=2.0): tail 0.25 and z 2 are usual"),
+        (lambda: Halves(z=-0.1), "must hold, but got Halves(tail=0.25, z=-0.1): tail 0.25 and z 2 are usual"),
+        (lambda: Halves(z=math.inf), "must hold, but got Halves(tail=0.25, z=inf): tail 0.25 and z 2 are usual"),
         (lambda: Halves(z=math.nan), "`0 < tail <= 0.5` and `0 <= z` must hold, but got Halves(tail=0.25, z=nan)"),
         (lambda: Halves(window=0), "`window >= 1` must hold, but got window=0: it is how many evaluations"),
         (lambda: Strides(0), "`0 < stride <= 10`, `0 <= resample <= 1` and `0 < generation <= 1` must hold"),
@@ -363,6 +377,14 @@ def test_bad_arguments_are_refused(make, message: str) -> None:
     """The message is read by somebody who has never seen this code."""
     with pytest.raises(UsageError, match=re.escape(message)):
         make()
+
+
+def test_outermost_settings_are_allowed() -> None:
+    """What a message names as the limit may be asked for: a single turn, and no guard against noise."""
+    policy = PBT(exploit=Halves(turn=1, restart=1, grace=1, tail=0.5, z=0, window=1), explore=NoExplore())
+    for points in (7, 8):
+        copied = _donors(population_of_lives(_rising(_levels([5, 0, 4, 3, 8], [0] * 5), points), steps=8), policy)
+        assert set(copied.values()) == ({0, 3, 5, 7} if points == 8 else set())
 
 
 def test_small_populations_are_told() -> None:

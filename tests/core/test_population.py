@@ -273,3 +273,21 @@ def test_what_depends_on_the_run_alone_is_made_once() -> None:
     for snapshot in (population, population.with_ended(population.latest, 9), population, population.first(1)):
         assert snapshot.always("size", lambda whole: made.append(1) or whole.size) == snapshot.size
     assert len(made) == 2
+
+
+@given(st.lists(st.integers(0, 3), max_size=8))
+def test_what_depends_on_one_member_is_made_anew_when_it_has_moved_on(turns: list[int]) -> None:
+    """A curve is smoothed once a segment, not once for each member that looks at it; who has ended none has none."""
+    population, made = population_of([None] * 4), []
+
+    def end_of(whole: Population, segment: Segment) -> int:
+        made.append(segment)
+        return segment.generation
+
+    for turn, member in enumerate(turns):
+        ended = replace(population_of([0.0] * 4).latest[member], generation=turn)
+        population = population.with_ended([ended], turn)
+        for _ in range(2):
+            known = [None if s is None else s.generation for s in population.latest]
+            assert [population.of_one("end", m, end_of) for m in range(4)] == known
+    assert len(made) == len(turns)

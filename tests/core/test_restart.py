@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from populace.core import (
     RESTART,
     Chapter,
     Continue,
+    Diverged,
     Exploit,
     Mode,
     Oversampled,
@@ -27,6 +29,8 @@ from populace.core import (
     SegmentId,
     Shrink,
     Start,
+    decide,
+    decision_key,
     policy_from_json,
     policy_to_json,
     told,
@@ -34,9 +38,9 @@ from populace.core import (
 )
 from populace.core._stagnation import smoothed, stagnates
 from populace.core.exploit import Backtrack, Truncation
-from populace.core.explore import PB2, FunctionExplore, NoExplore
+from populace.core.explore import PB2, FunctionExplore, NoExplore, Perturb
 from populace.space import Space, Uniform
-from populace.testing import Problem, Simulation, simulate
+from populace.testing import Problem, Simulation, population_of, population_of_lives, simulate
 
 SPACE = Space.of({"x": Uniform(0, 1)})
 EAGER = {"patience": 1, "window": 2}
@@ -72,6 +76,42 @@ def test_interval_doubles_at_each_restart_while_two_fit() -> None:
     assert 100 - 62 < 2 * 32
 
 
+@given(st.none() | st.integers(2, 20), st.integers(1, 4), st.integers(1, 3))
+def test_restart_needs_room_for_two_intervals_of_the_next_iteration(steps, growth, interval) -> None:
+    """An iteration that cannot select twice has cost its weights for nothing; a run without an end has room."""
+    population = population_of_lives([[0.0, 0.0]] * 4, steps=steps)
+    policy = Restart(growth=growth, **EAGER)
+    answer = decide(replace(population, interval=interval), 0, policy, decision_key(0, 0, 2))
+    assert (answer.why["rule"] == RESTART) is (steps is None or steps - 2 >= 2 * interval * growth)
+
+
+def test_who_begins_anew_and_who_draws_are_drawn_apart_and_anew_each_time() -> None:
+    """Fresh weights must meet old hyperparameters too, and no member may be spared in every iteration."""
+    drawn = {}
+    for seed, iteration in itertools.product(range(4), (1, 2)):
+        population = replace(population_of([0.0] * 8, seed=seed), steps=None)
+        ahead = [replace(s, why={"iteration": iteration, "since": 0}) for s in population.latest[:1]]
+        ahead = population.with_ended(ahead, population.sequence + 1)
+        answers = {m: decide(ahead, m, Restart(), decision_key(seed, m, 1)) for m in range(1, 8)}
+        assert all(a.why["score"] == 0.0 for a in answers.values())
+        for name, is_drawn in (("anew", lambda a: isinstance(a, Start)), ("draws", lambda a: a.why["from"] == "prior")):
+            drawn[seed, iteration, name] = frozenset(m for m, a in answers.items() if is_drawn(a))
+    assert any(drawn[seed, 1, "anew"] != drawn[seed, 1, "draws"] for seed in range(4))
+    assert any(drawn[seed, 1, "anew"] != drawn[seed, 2, "anew"] for seed in range(4))
+    assert any(drawn[seed, 1, "anew"] != drawn[0, 1, "anew"] for seed in range(1, 4))
+
+
+@pytest.mark.parametrize(("outcome", "source"), [(1.0, "m04/0"), (Diverged(reason="nan"), "prior")])
+def test_who_follows_from_an_iteration_without_a_score_draws_its_hyperparameters(outcome, source) -> None:
+    """A member that joins late may see nobody's first iteration but its own, and be lost in it."""
+    population = population_of([*[0.0] * 4, outcome])
+    ahead = [replace(s, why={"iteration": 1, "since": 0}) for s in population.latest[:4]]
+    population = replace(population.with_ended(ahead, population.sequence + 4), steps=100)
+    answer = decide(population, 4, Restart(redrawn=0.0, explore=NoExplore()), decision_key(0, 4, 1))
+    assert (answer.why["rule"], answer.why["iteration"], answer.why["from"]) == (RESTART, 1, source)
+    assert (answer.hyperparameters == population.latest[4].hyperparameters) is (source != "prior")
+
+
 @pytest.mark.slow
 @given(st.integers(1, 3), st.integers(0, 2**32))
 @settings(max_examples=10)
@@ -87,6 +127,10 @@ def test_inside_an_iteration_members_decide_at_the_end_of_its_rounds_alone(growt
         assert (decision.why["rule"] != "between") == ends_round
         if not ends_round:
             assert isinstance(decision, Continue)
+            before = run.lineage[SegmentId(id.member, id.generation - 1)]
+            told_of = {"period": growth**place.iteration, "iteration": place.iteration, "since": place.since}
+            assert decision.why == {"rule": "between", "score": before.score, **told_of}
+            assert decision.hyperparameters == before.hyperparameters
 
 
 @pytest.mark.slow
@@ -147,8 +191,13 @@ class Spy(Policy):
     def decide(self, population, segment, key):
         own = Place.of(segment).iteration
         ancestries = [population.ancestry(s) for s in population.latest if s is not None]
-        shown = [*population.lives(10**6), *(s for ancestry in ancestries for s in ancestry)]
+        shown = [
+            *population.lives(10**6),
+            *population.forest.values(),
+            *(s for ancestry in ancestries for s in ancestry),
+        ]
         assert {Place.of(s).iteration for s in shown} == {own}
+        assert len(population.forest) == len(set(population.forest))
         self.seen.append((own, population.interval, population.num_unknown))
         return Continue(hyperparameters=segment.hyperparameters, why={"rule": "spy"})
 
@@ -267,6 +316,31 @@ def test_wrong_settings_are_refused(given, message) -> None:
     """A setting that means nothing is told at once, with what it may be."""
     with pytest.raises(UsageError, match=message):
         Restart(**given)
+
+
+def test_outermost_settings_are_allowed() -> None:
+    """What a message names as the limit may be asked for: shares of none and all, and intervals that stay."""
+    for share in (0, 1):
+        policy = Restart(growth=1, patience=1, window=2, keep=share, renew=share, anew=share, redrawn=share)
+        run = simulate(FLAT, policy, space=SPACE, size=2, intervals=5)
+        assert all(d.why["period"] == 1 for d in _restarts(run).values())
+        assert {isinstance(d, Start) for d in _restarts(run).values()} == {bool(share)}
+
+
+def test_what_is_left_out_is_as_published() -> None:
+    """IPBT (arXiv 2511.09190): truncation by quarters, intervals that double, half of the members anew."""
+    published = Restart(
+        policy=replace(PBT.paper(), exploit=Truncation(0.25)),
+        growth=2,
+        patience=3,
+        window=15,
+        keep=0.2,
+        renew=0.1,
+        anew=0.5,
+        redrawn=0.5,
+        explore=Perturb((0.5, 2.0)),
+    )
+    assert Restart() == published
 
 
 def test_log_holds_the_policy_and_says_whether_it_shrinks() -> None:

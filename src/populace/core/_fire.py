@@ -173,7 +173,7 @@ class FirePBT(Policy):
                 return self._as_greedy(population, board, segment, key)
             case Role.PATIENT:
                 return self._as_patient(population, board, segment, key)
-            case Role.EVALUATOR:
+            case Role.EVALUATOR:  # pragma: no branch - the roles end here
                 return self._as_evaluator(population, board, segment)
 
     @property
