@@ -95,6 +95,14 @@ def test_member_begins_anew_where_nobody_can_be_copied(others: list[Diverged], p
     assert parent_of(decision, newest) is None
 
 
+def test_member_that_begins_anew_begins_as_it_was_given() -> None:
+    """Hyperparameters known to be good are what its first life had, and its second must have."""
+    policy = PBT(initial=[{"x": 0.25}])
+    decision = _decided(_failed(population_of([1.0]), fallback=None), policy)
+    assert isinstance(decision, Start)
+    assert decision.hyperparameters == {"x": 0.25}
+
+
 @given(SCORES, st.data())
 def test_damaged_checkpoint_is_never_copied(scores: list[float], data: st.DataObject) -> None:
     """The best member's file is lost: its rank stands, but whoever copied it could not load."""
