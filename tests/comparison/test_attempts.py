@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from dataclasses import replace
 
@@ -353,6 +354,13 @@ def test_empty_schedule_cannot_be_followed():
     """A run that has trained nothing has no winner."""
     with pytest.raises(UsageError, match="`schedule` must have at least one piece"):
         Follow(schedule=Schedule(()).to_json(), members=1)
+
+
+def test_rally_before_the_first_step_is_refused():
+    """There is nothing to copy yet."""
+    message = "`step >= 1` must hold, but got step=0: it is the ready point at which weights are copied"
+    with pytest.raises(UsageError, match=re.escape(message)):
+        Rally(step=0)
 
 
 @given(st.lists(st.sampled_from([0.0, 1.0, 2.0, math.nan]), min_size=2, max_size=5), st.sampled_from(Mode))

@@ -92,6 +92,7 @@ def test_member_begins_anew_where_nobody_can_be_copied(others: list[Diverged], p
     assert newest is not None
     assert isinstance(decision, Start)
     assert decision.hyperparameters == start(population.space, seed, 0).hyperparameters
+    assert decision.why == {"rule": "damaged", "lost": str(newest.parent), "from": "init"}
     assert parent_of(decision, newest) is None
 
 

@@ -113,6 +113,22 @@ def test_group_in_which_nobody_can_be_copied_waits() -> None:
     assert (answer.why["rank"], answer.why["k"]) == (4, 1)
 
 
+def test_member_that_is_open_for_migration_and_finds_nobody_better_says_so() -> None:
+    """Member 2 is in the third quarter of all four, and outside of the only group there is nobody."""
+    answer = decide(population_of([4.0, 3.0, 2.0, 1.0]), 2, MFPBT(periods=(1,)), decision_key(0, 2, 1))
+    assert isinstance(answer, Continue)
+    assert answer.why["open"] is True
+
+
+def test_two_policies_share_no_groups_in_one_population() -> None:
+    """What is made once for a snapshot is made once for each policy that looks at it."""
+    population = _after([float(m) for m in range(8)], 2)
+    one, other = MultiFrequency((1,)), MultiFrequency((1, 2))
+    periods = [s.choose(population, 0, decision_key(0, 0, 2)).why["period"] for s in (one, other)]
+    periods += [s.choose(population, 7, decision_key(0, 7, 2)).why["period"] for s in (one, other)]
+    assert sorted(periods) == [1, 1, 1, 2]
+
+
 def test_one_frequency_is_plain_pbt() -> None:
     """The original has no members from outside then, and stops with an error."""
     answers = _round(_after([4.0, 1.0, 3.0, 2.0], 1), MFPBT(periods=(1,), explore=NoExplore()))

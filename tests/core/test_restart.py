@@ -274,6 +274,8 @@ def test_stagnation_is_no_rise_of_the_smoothed_series() -> None:
     assert not any(stagnates(rising[:n], 3, 15) for n in range(1, 13))
     assert stagnates([*rising, 11.0, 10.5, 10.0, 9.5, 9.0], 3, 15)
     assert not stagnates([*rising, 10.0, 13.0], 3, 15)
+    assert not stagnates([*rising, 2.0], 3, 15)  # one bad round, whoever was first in it
+    assert stagnates([*rising, 2.0], 1, 15)
     assert stagnates([1.0, 1.0, 1.0, 1.0], 3, 15)
     assert not stagnates([1.0, 1.0, 1.0], 3, 15)  # three rounds in a row have only two differences
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import importlib
 import itertools
 import mmap
 import os
@@ -16,17 +17,30 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.sql.base import Executable
 
 from populace._errors import DiskFull, RunBusy, StoreError, UnknownRun
-from populace.store import RunLock, SqliteStore
+from populace.store import RunLock, SqliteStore, _warm
 from populace.store import _queries as q
-from populace.store._database import _LOOK, Database
+from populace.store._database import _LOOK, Database, compiled
 from populace.store._lock import FileQueue
 from populace.testing._store_calls import spec_of, train
 
 FILE = "store.sqlite"
 # https://sqlite.org/walformat.html: the shared memory begins with its header, twice, and bytes 120 on are locks.
 _SECOND_HEADER, _WRITER_BYTE = 48, 120
+
+
+def test_process_that_was_warmed_compiles_no_statement_of_the_log():
+    """Some of them only run when something has broken, and then others wait."""
+    compiled.cache_clear()
+    importlib.reload(_warm)
+    made = compiled.cache_info()
+    statements = [each for each in vars(q).values() if isinstance(each, Executable)]
+    assert made.currsize == len(set(statements)) > 40
+    for statement in statements:
+        compiled(statement)
+    assert compiled.cache_info().misses == made.misses
 
 
 @pytest.fixture

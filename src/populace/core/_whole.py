@@ -37,7 +37,7 @@ def option_of(kind: type[E], name: str, value: E | str) -> E:
         UsageError: There is none.
     """
     try:
-        return kind(value.value if isinstance(value, Enum) else value)
+        return kind(value)
     except ValueError:
         allowed = ", ".join(repr(option.value) for option in kind)
         raise UsageError(f"`{name}` must be one of {allowed}, but got {value!r}") from None

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 import jax
 import jax.numpy as jnp
 
-from populace.demos._environment import Environment, Episode
+from populace.demos._environment import Environment, Episode, World
 from populace.demos._ppo_loss import log_prob_of
 from populace.demos._ppo_network import Network
 
@@ -79,21 +79,20 @@ def fresh_returns(
     Every episode counts, however long: taking those that end first would prefer short ones.
     """
     key_starts, key_moves = jax.random.split(key)
-    episodes = jax.vmap(environment.reset)(jax.random.split(key_starts, num_episodes))
+    worlds = jax.vmap(environment.begin)(jax.random.split(key_starts, num_episodes))
 
-    def is_on(carry: tuple[Episode, jax.Array, jax.Array, jax.Array]) -> Any:
+    def is_on(carry: tuple[World, jax.Array, jax.Array, jax.Array]) -> Any:
         _, _, is_open, moves = carry
         return is_open.any() & (moves < environment.max_moves)
 
-    def move(carry: tuple[Episode, jax.Array, jax.Array, jax.Array]) -> Any:
-        episodes, sums, is_open, moves = carry
-        key_actions, key_unused = jax.random.split(jax.random.fold_in(key_moves, moves))
-        logits, _ = network.apply(layers, jax.vmap(environment.observe)(episodes))
+    def move(carry: tuple[World, jax.Array, jax.Array, jax.Array]) -> Any:
+        worlds, sums, is_open, moves = carry
+        key_actions, _ = jax.random.split(jax.random.fold_in(key_moves, moves))
+        logits, _ = network.apply(layers, jax.vmap(environment.look)(worlds))
         actions = jax.random.categorical(key_actions, logits)
-        keys = jax.random.split(key_unused, num_episodes)
-        episodes, rewards, dones = jax.vmap(environment.step)(keys, episodes, actions)
-        return episodes, sums + jnp.where(is_open, rewards, 0.0), is_open & ~dones, moves + 1
+        worlds, rewards, over = jax.vmap(environment.move)(worlds, actions)  # an episode that is over plays on unseen
+        return worlds, sums + jnp.where(is_open, rewards, 0.0), is_open & ~over, moves + 1
 
-    begun = (episodes, jnp.zeros(num_episodes, jnp.float32), jnp.ones(num_episodes, bool), jnp.int32(0))
+    begun = (worlds, jnp.zeros(num_episodes, jnp.float32), jnp.ones(num_episodes, bool), jnp.int32(0))
     sums: jax.Array = jax.lax.while_loop(is_on, move, begun)[1]
     return sums

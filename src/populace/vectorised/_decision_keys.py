@@ -35,9 +35,14 @@ class DecisionKeys:
         key = self._root.fold(member, generation, "decide")
         if not self._num_ahead:
             return key
-        if not self._first <= generation < self._first + self._num_ahead or not self._states_GP4:
-            self._hash(generation)
+        self.foresee(generation)
         return key.with_hashed(Hashed(3, self._states_GP4, (generation - self._first, member)))
+
+    def foresee(self, generation: int) -> None:
+        """Hashes what those decisions draw with which members begin a generation, and some more, where none are yet."""
+        if not self._num_ahead or (self._states_GP4 and self._first <= generation < self._first + self._num_ahead):
+            return
+        self._hash(generation)
 
     def _hash(self, first: int) -> None:
         generations = np.arange(first, first + self._num_ahead)[:, None]

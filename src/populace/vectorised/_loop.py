@@ -21,6 +21,7 @@ from populace.vectorised._block import Turn
 from populace.vectorised._calls import Calls
 from populace.vectorised._chunks import Chunks
 from populace.vectorised._endings import Endings, plan_of
+from populace.vectorised._garbage import set_aside
 from populace.vectorised._interval_keys import IntervalKeys
 from populace.vectorised._rows import Rows
 from populace.vectorised._standing import Begun, Standing
@@ -72,20 +73,29 @@ class Loop:
             StoreError: What has ended cannot be written.
         """
         try:
-            while self._steps < self._spec.steps and not stopping():
-                count = self._calls.num_next(self._steps, self._backlog.room)
-                if count > 1:
-                    self._call(count)
-                else:
-                    self._generation()
-                if self._backlog.is_due:
-                    self._backlog.write(self._rows)
-                watch()
+            self._advance(watch, stopping)  # before: it compiles the programs, which stay
+            with set_aside():
+                while self._advance(watch, stopping):
+                    pass
         finally:
             self._backlog.wait()
         if len(self._backlog):
             self._backlog.write(self._rows)
             self._backlog.wait()
+
+    def _advance(self, watch: Callable[[], None], stopping: Callable[[], bool]) -> bool:
+        """Trains by one call; returns whether there was anything left to do."""
+        if self._steps >= self._spec.steps or stopping():
+            return False
+        count = self._calls.num_next(self._steps, self._backlog.room)
+        if count > 1:
+            self._call(count)
+        else:
+            self._generation()
+        if self._backlog.is_due:
+            self._backlog.write(self._rows)
+        watch()
+        return True
 
     def _generation(self) -> None:
         began = time.perf_counter()
@@ -102,6 +112,7 @@ class Loop:
         plan = plan_of(num_steps, self._spec.evaluate_every)
         told = self._chunks.train(self._rows, self._turns(begun, generations), plan)
         self._keys.of([g + 1 for g in generations])  # ahead, while the device trains
+        self._standing.foresee()
         if not self._is_prepared:
             self._rows.prepare()
             self._is_prepared = True

@@ -138,6 +138,14 @@ class Standing:
             held = self._draws = self.together.draws(generation, min(wanted, 64 + count))
         return held
 
+    def foresee(self) -> None:
+        """Draws ahead, while a generation trains, what the decisions after it will draw."""
+        after = max(self.generations(), default=0) + 1
+        if self._level is not None:
+            self.draws(after)
+        else:
+            self._keys.foresee(after)
+
     def begin(self, num_steps: int) -> Begun:
         """Returns the next generation.
 
