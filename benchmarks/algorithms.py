@@ -78,7 +78,12 @@ def _parser() -> argparse.ArgumentParser:
         default="default,paper,random,gp,tpe,asha",
         help="default, paper, random, plain, gp, tpe, asha, a policy of populace's, or module:name",
     )
-    parser.add_argument("--mode", choices=("sync", "async", "async-unequal"), default="sync", help="who waits for whom")
+    parser.add_argument(
+        "--mode",
+        choices=("sync", "sync-unknown", "async", "async-unequal"),
+        default="sync",
+        help="who waits for whom (sync-unknown: and policies are not told how long the run is)",
+    )
     parser.add_argument(
         "--results", type=Path, default=RESULTS, help="folder of the lines of JSON; what it holds is kept"
     )

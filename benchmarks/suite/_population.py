@@ -35,7 +35,7 @@ from populace.core import (
 )
 from populace.space import Key, Space
 
-Timing = Literal["sync", "async", "async-unequal"]
+Timing = Literal["sync", "sync-unknown", "async", "async-unequal"]
 
 _JITTER = 0.1
 _FASTEST = 4.0
@@ -89,12 +89,17 @@ class Run:
         self._policy = policy
         self.seed = seed
         self._interval = interval * task.steps_per_tick
-        self._timing = timing
+        self._is_level = timing in ("sync", "sync-unknown")
         self._bank = bank
         self._slots = slots
         space = Space.of(task.space)
         self.population = Population.empty(
-            space=space, mode=Mode.MAX, seed=seed, size=population, steps=task.num_steps, interval=self._interval
+            space=space,
+            mode=Mode.MAX,
+            seed=seed,
+            size=population,
+            steps=None if timing == "sync-unknown" else task.num_steps,
+            interval=self._interval,
         )
         self._newest_slot: dict[int, int] = {}
         self._running: dict[int, _Draft] = {}
@@ -131,7 +136,7 @@ class Run:
 
     def advance(self) -> None:
         """Publishes and decides, as far as what has been trained allows."""
-        if self._timing == "sync":
+        if self._is_level:
             self._publish(list(self._running.values()))
             return
         while self._running:
@@ -234,7 +239,7 @@ class Run:
 
     def _pace_of(self, member: int, generation: int) -> float:
         """Returns the time that a step takes."""
-        if self._timing == "sync":
+        if self._is_level:
             return 1.0
         random = Key(self.seed).fold(member, generation, "jitter").generator()
         return self._pace[member] * float(random.uniform(1 - _JITTER, 1 + _JITTER))
@@ -258,7 +263,7 @@ def run_population(
         population: Number of members.
         interval: Ticks between ready points.
         timing: Who waits for whom: everybody ("sync"), nobody ("async"), nobody and some are four times as fast as
-            others ("async-unequal").
+            others ("async-unequal"); "sync-unknown": everybody, and policies are not told how long the run is.
     """
     width = len(seeds) * population
     num_slots = 3 * width + len(seeds)

@@ -88,6 +88,7 @@ def page_of(lines: Iterable[Mapping[str, Any]], order: Sequence[str], counted: S
 
 _TIMINGS = {
     "sync": "in lockstep",
+    "sync-unknown": "in lockstep, the length of the run unknown to the policy",
     "async": "asynchronous",
     "async-unequal": "asynchronous, the fastest member four times as fast as the slowest",
 }

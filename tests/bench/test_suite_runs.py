@@ -114,7 +114,7 @@ def test_short_way_takes_exactly_the_decisions_of_a_real_run(task, policy, tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("timing", ["sync", "async", "async-unequal"])
+@pytest.mark.parametrize("timing", ["sync", "sync-unknown", "async", "async-unequal"])
 def test_every_timing_spends_the_budget_and_keeps_lineages_whole(timing):
     """Equal cost is the whole point of a comparison, and weights must come from where the log says."""
     (run,) = run_population(PLAIN, policy_named("plain"), seeds=[1], population=5, interval=7, timing=timing)
@@ -136,6 +136,18 @@ def test_members_of_unequal_speed_copy_weights_of_another_age():
 
     assert ages("sync") == {0}
     assert len(ages("async-unequal")) > 3
+
+
+@pytest.mark.slow
+def test_policy_that_is_not_told_the_length_takes_a_ready_point_for_a_hundredth():
+    """So the default keeps half of the members frozen where it would keep one of ten at an interval of a tenth."""
+
+    def frozen(timing):
+        (run,) = run_population(PLAIN, policy_named("default"), seeds=[1], population=10, interval=10, timing=timing)
+        return {segment.member for segment in run.segments if segment.why.get("place") == "frozen"}
+
+    assert frozen("sync") == {9}
+    assert frozen("sync-unknown") == {2, 4, 6, 8, 9}
 
 
 @pytest.mark.slow
