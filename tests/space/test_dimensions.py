@@ -287,6 +287,7 @@ def test_numpy_scalars_are_values() -> None:
     [
         (Uniform, {"low": 3, "high": 1}, r"`low < high` must hold, but got \(low=3, high=1\): swap them"),
         (Uniform, {"low": 1, "high": 1}, r"`low < high` must hold, .* use Constant\(1\)"),
+        (Uniform, {"low": 2**53, "high": 2**53 + 1}, r"`low < high` must hold"),  # one number, as floats go
         (Uniform, {"low": 0, "high": math.inf}, r"must be finite numbers, but got \(low=0, high=inf\)"),
         (Uniform, {"low": "0", "high": 1}, r"must be finite numbers"),
         (Uniform, {"low": -1.7e308, "high": 1.7e308}, r"`high - low` must be finite"),

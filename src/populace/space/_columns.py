@@ -17,12 +17,13 @@ from typing import ClassVar, final
 import numpy as np
 import numpy.typing as npt
 
-from populace.space._continuous import SHARE_LEAVING_ZERO, Complement, Continuous, LogUniform, Uniform
+from populace.space._continuous import Complement, Continuous, LogUniform, Uniform
 from populace.space._dimension import Dimension
 from populace.space._discrete import Choice, Constant, Listed, Ordinal
 from populace.space._factors import Factors
 from populace.space._integer import Integral
 from populace.space._keys import bounded, doubles_of
+from populace.space._range import SHARE_LEAVING_ZERO
 from populace.space._value import Value
 
 Floats = npt.NDArray[np.float64]

@@ -11,79 +11,39 @@ from __future__ import annotations
 import math
 import sys
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
 from populace._errors import SpaceError
-from populace.space._dimension import Dimension, Scale, unit
-from populace.space._factors import DEFAULT_FACTORS, SHARE_OF_RANGE, Factors, check_factors, draw_factor, draw_move
+from populace.space._dimension import Scale, unit
+from populace.space._factors import DEFAULT_FACTORS, SHARE_OF_RANGE, Factors, draw_factor, draw_move
+from populace.space._range import SHARE_LEAVING_ZERO, Range
 from populace.space._value import Value, as_number, show
 
-SHARE_LEAVING_ZERO = 0.1
 CLOSEST_TO_ONE = 1e-12
 
 
 @dataclass(frozen=True, repr=False)
-class Continuous(Dimension):
-    """A range of real numbers on some axis.
-
-    Attributes:
-        low: The smallest value.
-        high: The largest value.
-        factors: What perturbing multiplies by, here only; None: what the policy says.
-    """
-
-    low: float
-    high: float
-    factors: Factors | None = field(default=None, kw_only=True)
-
-    @abstractmethod
-    def _check_bounds(self) -> None:
-        """Raises SpaceError when the bounds do not suit the axis."""
-
-    @abstractmethod
-    def _to_axis(self, value: float) -> float:
-        """Returns where `value` stands on the axis; rises with `value`."""
-
-    @abstractmethod
-    def _from_axis(self, position: float) -> float:
-        """Returns the value at `position` of the axis."""
+class Continuous(Range[float]):
+    """A range of real numbers on some axis."""
 
     @abstractmethod
     def _times(self, value: float, factor: float) -> float:
         """Returns `value` moved by `factor`, perhaps beyond the bounds, never where it was."""
 
-    @abstractmethod
-    def _moved(self, value: float, move: float) -> float:
-        """Returns `value` after a move, perhaps beyond the bounds."""
-
-    def _settle(self) -> None:
-        bounds = as_number(self.low), as_number(self.high)
-        low, high = bounds
+    def _bounds(self, low: float | None, high: float | None) -> tuple[float, float]:
         if low is None or high is None:
             raise SpaceError(
                 f"`low` and `high` must be finite numbers, but got (low={self.low!r}, high={self.high!r}): "
                 "give two finite numbers"
             )
-        check_order(low, high)
-        object.__setattr__(self, "low", float(low))
-        object.__setattr__(self, "high", float(high))
-        if self.factors is not None:
-            object.__setattr__(self, "factors", check_factors(self.factors))
-        self._check_bounds()
-
-    def _arguments(self) -> dict[str, object]:
-        options = {} if self.factors is None else {"factors": list(self.factors)}
-        return {"low": self.low, "high": self.high, **options}
+        return float(low), float(high)
 
     @property
     def domain(self) -> str:
         return f"a number in [{show(self.low)}, {show(self.high)}]"
-
-    def sample(self, generator: np.random.Generator) -> float:
-        return self.from_unit(float(generator.random()))
 
     def perturb(self, value: Value, generator: np.random.Generator, factors: Factors = DEFAULT_FACTORS) -> float:
         return self._within(self._times(self.clip(value), draw_factor(self.factors, factors, generator)))
@@ -92,11 +52,6 @@ class Continuous(Dimension):
         if self.factors is not None:
             return self.perturb(value, generator, self.factors)
         return self._within(self._moved(self.clip(value), draw_move(stride, generator)))
-
-    def clip(self, value: Value) -> float:
-        if isinstance(value, (str, bool)) or value is None or value != value:
-            raise SpaceError(f"only a number can be clipped to {self!r}, but got {value!r}: draw a new value instead")
-        return self._within(value)
 
     def contains(self, value: object) -> bool:
         number = as_number(value)
@@ -236,17 +191,3 @@ class Complement(Continuous):
 
     def _moved(self, value: float, move: float) -> float:
         return 1 - (1 - value) * math.exp(move)
-
-
-def check_order(low: float, high: float) -> None:
-    """Checks that a range is one.
-
-    Raises:
-        SpaceError: `low < high` does not hold.
-    """
-    if low == high:
-        raise SpaceError(
-            f"`low < high` must hold, but got (low={show(low)}, high={show(high)}): use Constant({show(low)})"
-        )
-    if not low < high:
-        raise SpaceError(f"`low < high` must hold, but got (low={show(low)}, high={show(high)}): swap them")

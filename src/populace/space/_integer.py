@@ -7,24 +7,22 @@ so a number that would stay moves by one in the direction of the factor.
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
 from populace._errors import SpaceError
-from populace.space._continuous import SHARE_LEAVING_ZERO, check_order
-from populace.space._dimension import Dimension, Scale, unit
+from populace.space._dimension import Scale, unit
 from populace.space._factors import (
     DEFAULT_FACTORS,
     SHARE_OF_RANGE,
     Factors,
-    check_factors,
     draw_factor,
     draw_move,
     round_by_chance,
 )
+from populace.space._range import SHARE_LEAVING_ZERO, Range
 from populace.space._value import Value, as_number
 
 # Within these bounds every integer has a share of the unit interval that a float can tell from its neighbours'.
@@ -32,59 +30,20 @@ LARGEST = 2**40
 
 
 @dataclass(frozen=True, repr=False)
-class Integral(Dimension):
-    """A range of whole numbers on some axis; each owns the axis from half a unit below it to half a unit above.
+class Integral(Range[int]):
+    """A range of whole numbers on some axis; each owns the axis from half a unit below it to half a unit above."""
 
-    Attributes:
-        low: The smallest value.
-        high: The largest value.
-        factors: What perturbing multiplies by, here only; None: what the policy says.
-    """
-
-    low: int
-    high: int
-    factors: Factors | None = field(default=None, kw_only=True)
-
-    @abstractmethod
-    def _check_bounds(self) -> None:
-        """Raises SpaceError when the bounds do not suit the axis."""
-
-    @abstractmethod
-    def _to_axis(self, value: float) -> float:
-        """Returns where `value` stands on the axis; rises with `value`."""
-
-    @abstractmethod
-    def _from_axis(self, position: float) -> float:
-        """Returns the real number at `position` of the axis."""
-
-    @abstractmethod
-    def _moved(self, value: int, move: float) -> float:
-        """Returns the real number where `value` goes, perhaps beyond the bounds."""
-
-    def _settle(self) -> None:
-        low, high = as_number(self.low), as_number(self.high)
+    def _bounds(self, low: float | None, high: float | None) -> tuple[int, int]:
         if not isinstance(low, int) or not isinstance(high, int) or not max(abs(low), abs(high)) <= LARGEST:
             raise SpaceError(
                 f"`low` and `high` must be integers within +-2**40, but got (low={self.low!r}, high={self.high!r}): "
                 "give two integers, or use Uniform or LogUniform for real numbers"
             )
-        check_order(low, high)
-        object.__setattr__(self, "low", low)
-        object.__setattr__(self, "high", high)
-        if self.factors is not None:
-            object.__setattr__(self, "factors", check_factors(self.factors))
-        self._check_bounds()
-
-    def _arguments(self) -> dict[str, object]:
-        options = {} if self.factors is None else {"factors": list(self.factors)}
-        return {"low": self.low, "high": self.high, **options}
+        return low, high
 
     @property
     def domain(self) -> str:
         return f"an integer in [{self.low}, {self.high}]"
-
-    def sample(self, generator: np.random.Generator) -> int:
-        return self.from_unit(float(generator.random()))
 
     def perturb(self, value: Value, generator: np.random.Generator, factors: Factors = DEFAULT_FACTORS) -> int:
         start = self.clip(value)
@@ -101,11 +60,6 @@ class Integral(Dimension):
             return self.perturb(value, generator, self.factors)
         target = self._moved(self.clip(value), draw_move(stride, generator))
         return self._within(round_by_chance(target, generator))
-
-    def clip(self, value: Value) -> int:
-        if isinstance(value, (str, bool)) or value is None or value != value:
-            raise SpaceError(f"only a number can be clipped to {self!r}, but got {value!r}: draw a new value instead")
-        return self._within(value)
 
     def contains(self, value: object) -> bool:
         number = as_number(value)
