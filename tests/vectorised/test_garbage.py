@@ -26,6 +26,7 @@ def _nothing_is_set_aside() -> Iterator[None]:
 
 
 def test_what_was_there_is_not_looked_at_within_and_is_afterwards() -> None:
+    """To look through all that JAX holds takes a tenth of a second, while the device waits."""
     there = weakref.ref(_Knot())
     with set_aside():
         gc.collect()
@@ -35,6 +36,7 @@ def test_what_was_there_is_not_looked_at_within_and_is_afterwards() -> None:
 
 
 def test_what_is_made_within_is_collected_within() -> None:
+    """A long run must not fill the memory."""
     with set_aside():
         made = weakref.ref(_Knot())
         gc.collect()
@@ -42,12 +44,14 @@ def test_what_is_made_within_is_collected_within() -> None:
 
 
 def test_afterwards_nothing_is_set_aside_even_where_it_failed() -> None:
+    """The user's program goes on, with a collector that works."""
     with pytest.raises(ValueError, match="it fails"), set_aside():
         raise ValueError("it fails")
     assert gc.get_freeze_count() == 0
 
 
 def test_what_the_program_set_aside_itself_stays_so_and_nothing_else_is() -> None:
+    """Only all can be taken back, so a program that uses this itself keeps what it asked for."""
     kept = weakref.ref(_Knot())
     gc.freeze()
     made = weakref.ref(_Knot())
