@@ -118,6 +118,7 @@ def test_member_that_is_open_for_migration_and_finds_nobody_better_says_so() -> 
     answer = decide(population_of([4.0, 3.0, 2.0, 1.0]), 2, MFPBT(periods=(1,)), decision_key(0, 2, 1))
     assert isinstance(answer, Continue)
     assert answer.why["open"] is True
+    assert answer.why["rule"] == "multi-frequency"
 
 
 def test_two_policies_share_no_groups_in_one_population() -> None:

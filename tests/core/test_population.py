@@ -98,6 +98,7 @@ def test_at_progress_shows_everybody_at_one_number_of_weight_steps() -> None:
     assert [s.end_step for s in population.at_progress(1).latest] == [1, 1]
     assert population.at_progress(2).latest == population.latest
     assert population.at_progress(0).num_unknown == 2
+    assert population.at_progress(1).sequence == population.sequence
 
 
 def test_member_that_cannot_donate_now_cannot_at_an_earlier_progress() -> None:

@@ -112,8 +112,8 @@ def test_failing_store_is_told_once_and_tried_again(caplog: pytest.LogCaptureFix
     with caplog.at_level(logging.DEBUG):
         _beat(log)
     assert log.renewed[:4] == [log.old] * 4
-    assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
-        ("WARNING", "the lease of member 0 could not be renewed: the file is away")
+    assert [(r.name, r.levelname, r.getMessage()) for r in caplog.records] == [
+        ("populace.worker._heartbeat", "WARNING", "the lease of member 0 could not be renewed: the file is away")
     ]
 
 
