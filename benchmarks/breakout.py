@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks._constants import constants
 from populace.demos import FRAMES_PER_STEP, breakout_contest, fresh_returns_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks" / "breakout.md"
@@ -56,7 +57,14 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="./do bench breakout", description=__doc__)
     parser.add_argument("--seeds", default="0:8", help="first and last+1 (default 0:8)")
     parser.add_argument("--no-page", action="store_true", help="only print: for seeds on which a setting is chosen")
+    parser.add_argument(
+        "--constants", type=int, metavar="SEEDS", help="instead: constant learning rates against falling ones"
+    )
     asked = parser.parse_args(arguments)
+    if asked.constants:
+        for line in constants(asked.constants):
+            print(line, flush=True)
+        return 0
     first, last = map(int, asked.seeds.split(":"))
     os.environ["POPULACE_PROGRESS"] = "off"
     rows: dict[int, str] = {}

@@ -239,7 +239,10 @@ def test_unsavable_leaf_is_named(leaf, message):
         pack({"model": {"layers": [0, 0, 0, {"hook": leaf}]}}, label=LABEL)
 
 
-@pytest.mark.parametrize(("state", "place"), [({"d": {len: 1}}, "a key of d"), ({"s": {len}}, "an item of s")])
+@pytest.mark.parametrize(
+    ("state", "place"),
+    [({"d": {len: 1}}, "a key of d"), ({"s": {len}}, "an item of s"), ({"s": {(len,)}}, "an item of s")],
+)
 def test_unsavable_key_is_named(state, place):
     """Keys and items of sets must be found again by their value."""
     with pytest.raises(UnsavableState, match=place):

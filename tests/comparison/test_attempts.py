@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -31,6 +32,7 @@ from populace.core import (
     Schedule,
     Segment,
     SegmentId,
+    Shrink,
     Start,
     decide,
     decision_key,
@@ -42,6 +44,7 @@ from populace.core.baselines._history import Attempt, attempts_of, rungs
 from populace.core.baselines._optuna import (
     _decoded,
     _encoded,
+    _sampler,
     import_optuna,
     is_worse_than_median,
     misses_the_rung,
@@ -361,6 +364,35 @@ def test_rally_before_the_first_step_is_refused():
     message = "`step >= 1` must hold, but got step=0: it is the ready point at which weights are copied"
     with pytest.raises(UsageError, match=re.escape(message)):
         Rally(step=0)
+
+
+@pytest.mark.parametrize(("step", "shrinks"), [(1, False), (2, True), (3, False), (4, False)])
+def test_followers_weights_are_shrunk_where_the_schedules_were(step, shrinks):
+    """A schedule of a run with restarts is another one without them."""
+    half = Shrink(keep=0.5, renew=0.1)
+    pieces = [(0, 2, None), (2, 3, half), (3, 9, None)]
+    schedule = Schedule(
+        tuple(Piece(start_step=a, end_step=b, hyperparameters={"lr": 0.05}, shrink=shrink) for a, b, shrink in pieces)
+    )
+    (first,) = population_of([1.0], space=Space(BOWL_SPACE)).latest
+    population = population_of([None], space=Space(BOWL_SPACE)).with_ended([replace(first, end_step=step)], 1)
+    decision = decide(population, 0, Follow(schedule=schedule.to_json(), members=1), decision_key(0, 0, 1))
+    assert decision.shrink == (half if shrinks else None)
+
+
+def test_sampler_models_what_only_some_attempts_had():
+    """Optuna would draw each conditional dimension on its own, at random, unless it is told to group them."""
+    places = dict.fromkeys(("lr", "momentum", "beta"), optuna.distributions.FloatDistribution(0, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        sampler = _sampler("tpe", Key(0))
+    study = optuna.create_study(sampler=sampler)
+    for own in ("momentum", "beta"):
+        held = {name: places[name] for name in ("lr", own)}
+        study.add_trial(optuna.trial.create_trial(params={"lr": 0.5, own: 0.5}, distributions=held, value=1.0))
+    asked = study.ask()
+    modelled = study.sampler.infer_relative_search_space(study, study.get_trials()[asked.number])
+    assert set(modelled) == set(places)
 
 
 @given(st.lists(st.sampled_from([0.0, 1.0, 2.0, math.nan]), min_size=2, max_size=5), st.sampled_from(Mode))

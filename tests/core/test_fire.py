@@ -21,6 +21,7 @@ from populace.core import (
     Failed,
     Finite,
     FirePBT,
+    Looks,
     Mode,
     Population,
     RunSpec,
@@ -414,6 +415,11 @@ def test_wrong_settings_are_refused(given, message) -> None:
 def test_what_is_left_out_is_as_in_pbt_zoo() -> None:
     """Three intervals of ten measurements, quarters, and the factors of IPBT's experiments."""
     assert FirePBT() == FirePBT(evaluations=30, tail=0.25, explore=Perturb((0.5, 2.0)), initial=())
+
+
+def test_as_much_of_the_log_is_looked_at_as_in_logs_that_were_written() -> None:
+    """Whoever looks further back, or less far, derives other decisions from an old log."""
+    assert FirePBT().looks(22) == Looks(memory=256, depth=64)
 
 
 def test_outermost_settings_are_allowed() -> None:

@@ -29,6 +29,7 @@ from populace.core import (
     SegmentId,
     Shrink,
     Start,
+    _stagnation,
     decide,
     decision_key,
     policy_from_json,
@@ -254,9 +255,12 @@ def test_log_can_be_derived_again(policy, seed, synchronous, mode, anew) -> None
     story = [Chapter(after=0, spec=spec, population=5, steps=20)]
     assert [str(v) for v in verify_log(spec, log, story, finished=True)] == []
     place = next(i for i, s in enumerate(log) if s.why["rule"] == RESTART)
-    for lie in ({"iteration": 7}, {"since": 0}, {"shrink": [0.5, 0.5]}):
+    lies = [({"iteration": 7}, "says iteration 7"), ({"since": 0}, "says since 0")]
+    lies += [({"shrink": [0.25, 0.5]}, "says that its weights were 0.25 of the old and 0.5 of fresh ones, not ")]
+    for lie, line in lies:
         changed = [*log[:place], replace(log[place], why={**log[place].why, **lie}), *log[place + 1 :]]
-        assert any(v.law == "decision" for v in verify_log(spec, changed, story, finished=True))
+        broken = [str(v) for v in verify_log(spec, changed, story, finished=True) if v.law == "decision"]
+        assert any(line in each for each in broken)
 
 
 @pytest.mark.slow
@@ -278,6 +282,12 @@ def test_stagnation_is_no_rise_of_the_smoothed_series() -> None:
     assert stagnates([*rising, 2.0], 1, 15)
     assert stagnates([1.0, 1.0, 1.0, 1.0], 3, 15)
     assert not stagnates([1.0, 1.0, 1.0], 3, 15)  # three rounds in a row have only two differences
+
+
+def test_series_are_smoothed_as_in_logs_that_were_written() -> None:
+    """Other lengths or noises to choose from would derive other restarts from an old log."""
+    assert _stagnation._LENGTHS == (0.05, 0.1, 0.2, 0.4, 0.8)
+    assert _stagnation._NOISES == (0.01, 0.1, 0.3, 1.0, 3.0)
 
 
 def test_stagnation_is_too_slow_a_rise() -> None:

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
-from populace.store import MemoryStore, SqliteStore
+from populace.store import MemoryStore, SqliteStore, Store
 from populace.testing import StoreConformance
+from populace.testing._store_calls import spec_of, train
 from populace.worker import Patience, PatientStore, Record
+
+
+def _in_memory(directory: Path) -> Store:
+    return MemoryStore()
+
+
+@pytest.mark.parametrize("make", [_in_memory, SqliteStore])
+def test_members_that_come_later_know_when(make: Callable[[Path], Store], tmp_path: Path):
+    """In lockstep nobody else may count as further than it was then."""
+    store = make(tmp_path)
+    store.create(spec_of(population=2, steps=2))
+    train(store, 2)
+    store.open(spec_of(population=3, steps=2))
+    assert [claim.joined for claim in store.claim_all("ann")] == [0, 0, store.events()[-1].sequence]
+    store.close()
 
 
 class TestMemoryStore(StoreConformance):
