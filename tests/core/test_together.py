@@ -183,6 +183,14 @@ def test_number_that_takes_several_outputs_is_drawn_as_the_generator_would(monke
     assert (again.sources, again.hyperparameters) == (usual.sources, usual.hyperparameters)
 
 
+def test_device_is_given_the_bits_that_pick_a_donor():
+    """It has 32 of them, as numpy takes the lower half of a word first."""
+    together = _of(PBT(exploit=Truncation(), explore=Perturb(), guard=Guard()), size=40)
+    draws = together.draws(1, 3)
+    assert (draws.pick_GP >= 2**32).any()
+    assert np.array_equal(together.ahead(draws).pick_GP, draws.pick_GP % 2**32)
+
+
 def test_level_keeps_what_diverged():
     """NaN ranks last; it has no score to compare with."""
     together = _of(PBT(exploit=Truncation(), explore=Perturb(), guard=Guard()), size=3)
