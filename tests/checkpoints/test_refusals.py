@@ -7,6 +7,7 @@ import json
 import math
 import mmap
 import os
+import re
 import subprocess
 import sys
 
@@ -249,6 +250,14 @@ def test_longest_header_that_is_written_is_the_longest_that_others_read() -> Non
     assert safetensors.deserialize(longest.to_bytes(8, "little") + header.ljust(longest)) == []
     with pytest.raises(safetensors.SafetensorError, match="header too large"):
         safetensors.deserialize((longest + 1).to_bytes(8, "little") + header.ljust(longest + 1))
+
+
+def test_damaged_entry_is_shown_in_part() -> None:
+    """What is wrong with it may be a megabyte long."""
+    blob = _with_header({"t": {"dtype": "x" * 1000, "shape": [1], "data_offsets": [0, 1]}}, b"x")
+    shown = str({"dtype": "x" * 1000})[:200]
+    with pytest.raises(DamagedCheckpoint, match=re.escape(shown) + "$"):
+        unpack(blob)
 
 
 def test_object_with_get_state_is_told_how_to_be_saved() -> None:

@@ -366,6 +366,13 @@ def test_rally_before_the_first_step_is_refused():
         Rally(step=0)
 
 
+def test_attempt_that_was_stopped_entered_one_rung_at_its_last_report():
+    """A long interval jumps over rungs; who goes on has entered them all, who is stopped was stopped at the first."""
+    assert rungs({9: 5.0}, 1, 3, stopped=False) == {0: 5.0, 1: 5.0, 2: 5.0}
+    assert rungs({9: 5.0}, 1, 3, stopped=True) == {0: 5.0}
+    assert rungs({1: 4.0, 9: 5.0}, 1, 3, stopped=True) == {0: 4.0, 1: 5.0}
+
+
 @pytest.mark.parametrize(("step", "shrinks"), [(1, False), (2, True), (3, False), (4, False)])
 def test_followers_weights_are_shrunk_where_the_schedules_were(step, shrinks):
     """A schedule of a run with restarts is another one without them."""

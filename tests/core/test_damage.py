@@ -142,4 +142,5 @@ def test_damage_is_not_known_before_it_was_found(found: int, asked: int, kept: b
     assert segment is not None
     dropped: Segment = replace(segment, damaged=found, checkpoint_kept=False)
     assert dropped.as_of(asked).can_donate == (asked < found)
+    assert dropped.as_of(asked).damaged == (None if asked < found else found)
     assert replace(segment, checkpoint_kept=kept).as_of(asked) == segment

@@ -143,6 +143,17 @@ def test_schedule_of_an_ancestry_leaves_out_what_was_not_trained_or_not_in_force
     assert (len(schedule), schedule.seed, schedule.pieces[0].member) == (1, 7, 1)
 
 
+def test_schedule_of_an_ancestry_tells_where_weights_were_shrunk() -> None:
+    """A replay that went on with whole weights would not be one."""
+    how = Shrink(keep=0.5, renew=0.1)
+    (segment,) = population_of([1.0]).latest
+    shrunk = replace(segment, why=how.told({"rule": "restart"}))
+    assert [piece.shrink for s in (segment, shrunk) for piece in Schedule.of([s], Space({"x": Uniform(0, 1)}), 0)] == [
+        None,
+        how,
+    ]
+
+
 @pytest.mark.parametrize("pieces", [[Piece(start_step=0, end_step=1, hyperparameters={})], ({"start_step": 0},), None])
 def test_what_is_no_tuple_of_pieces_is_refused(pieces: object) -> None:
     """A schedule written by hand: the mistake is told where it was made, and not at its first step."""
@@ -162,6 +173,15 @@ def test_piece_without_named_values_is_refused(hyperparameters: object, text: st
     """What could be written but not read back, or not by name, is told where it is made."""
     with pytest.raises(UsageError, match=re.escape(text)):
         Piece(start_step=0, end_step=1, hyperparameters=hyperparameters)
+
+
+@pytest.mark.parametrize("name", ["start_step", "end_step", "member", "generation"])
+def test_piece_whose_place_is_no_count_is_refused(name: str) -> None:
+    """The message names the number, and what it counts."""
+    place = {"start_step": 0, "end_step": 1, "member": 0, "generation": 0, name: -1}
+    message = f"`{name} >= 0` must hold, but got {name}=-1: steps, members and generations count from 0"
+    with pytest.raises(UsageError, match=re.escape(message)):
+        Piece(hyperparameters={}, **place)
 
 
 def test_shrunk_weights_need_a_form_that_can_tell_them() -> None:

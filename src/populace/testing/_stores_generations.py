@@ -27,6 +27,12 @@ class GenerationLaws:
         store.command("stop")
         assert store.claim_all("eve") == []
 
+    def test_generation_of_one_member_is_a_generation(self, store: Store) -> None:
+        """The others have ended, or left the run."""
+        (claim, _) = store.claim_all("eve")
+        store.publish_all([claim], [_generation(0, {0: 1.0}, saved=True)])
+        assert [(s.id, s.score) for s in store.segments()] == [(SegmentId(0, 0), 1.0)]
+
     def test_generations_at_once_are_those_written_one_by_one(self, store: Store) -> None:
         """Every tool reads one kind of log, whoever wrote it."""
         claims = store.claim_all("eve")
