@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import sys
-import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -44,6 +43,7 @@ from populace.core.baselines._history import Attempt, attempts_of, rungs
 from populace.core.baselines._optuna import (
     _decoded,
     _encoded,
+    _quiet,
     _sampler,
     import_optuna,
     is_worse_than_median,
@@ -338,6 +338,20 @@ def test_rival_whose_code_failed_is_given_up_and_says_so(policy, gives_up):
     assert decision.why["status"] == "failed"
 
 
+def test_attempt_that_goes_on_says_so():
+    """The log tells of every interval which attempt it was."""
+    decision = decide(population_of([1.0], space=Space(BOWL_SPACE)), 0, Attempts(steps=4), decision_key(0, 0, 1))
+    assert isinstance(decision, Continue)
+    assert decision.why == {"rule": "attempt", "attempt": "m00/0", "steps": 1, "score": 1.0}
+
+
+@pytest.mark.parametrize(("name", "sampler"), [("tpe", "TPESampler"), ("gp", "GPSampler")])
+def test_sampler_is_the_one_that_was_asked_for(name, sampler):
+    """Whoever asks for Gaussian processes must not be given another search under their name."""
+    with _quiet():
+        assert type(_sampler(name, Key(0))).__name__ == sampler
+
+
 def test_attempt_whose_code_failed_makes_room_for_the_next_until_ten_have_in_a_row():
     """One bad setting is like any other; ten in a row are a bug, and trying might never end."""
     (first,) = population_of([Failed(reason="boom")], space=Space(BOWL_SPACE)).latest
@@ -390,8 +404,7 @@ def test_followers_weights_are_shrunk_where_the_schedules_were(step, shrinks):
 def test_sampler_models_what_only_some_attempts_had():
     """Optuna would draw each conditional dimension on its own, at random, unless it is told to group them."""
     places = dict.fromkeys(("lr", "momentum", "beta"), optuna.distributions.FloatDistribution(0, 1))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    with _quiet():
         sampler = _sampler("tpe", Key(0))
     study = optuna.create_study(sampler=sampler)
     for own in ("momentum", "beta"):

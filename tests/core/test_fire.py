@@ -155,6 +155,7 @@ def test_each_role_does_what_it_is_for(seed, synchronous, size, mode) -> None:
     run = simulate(CLIMB, QUICK, space=SPACE, size=size, intervals=24, seed=seed, synchronous=synchronous, mode=mode)
     copied = {id: d for id, d in run.decisions.items() if isinstance(d, Exploit)}
     assert {_role(id) for id in copied} >= {Role.GREEDY, Role.EVALUATOR}
+    assert {decision.why["rule"] for decision in run.decisions.values()} == {"fire", "start"}
     begun: dict[int, list[int]] = {}
     for id, decision in copied.items():
         match _role(id), decision.why["does"]:
@@ -251,6 +252,9 @@ def test_worst_of_the_greedy_copy_the_best_of_them(size: int, tail: float, num_g
     copied = {m: a.donor.member for m, a in answers.items() if isinstance(a, Exploit)}
     assert sorted(copied) == sorted(greedy[num_greedy - k :])
     assert set(copied.values()) <= set(greedy[:k])
+    # As in logs that were written: a stream of its own, whatever else is drawn.
+    drawn = {m: int(decision_key(0, m, 1).fold("exploit").generator().integers(k)) for m in copied}
+    assert copied == {m: greedy[place] for m, place in drawn.items()}
 
 
 @pytest.mark.parametrize(("measured", "counts"), [(6, False), (7, True)])

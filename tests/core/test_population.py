@@ -101,6 +101,13 @@ def test_at_progress_shows_everybody_at_one_number_of_weight_steps() -> None:
     assert population.at_progress(1).sequence == population.sequence
 
 
+def test_population_is_shown_without_what_was_made_of_it() -> None:
+    """A failing test prints it."""
+    population = _two_lives()
+    population.recent(3)
+    assert "_told" not in repr(population)
+
+
 def test_member_that_cannot_donate_now_cannot_at_an_earlier_progress() -> None:
     """Its earlier score may be good; but what would be copied is its newest segment, and that diverged."""
     population = _two_lives()

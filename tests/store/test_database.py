@@ -15,12 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sqlalchemy.sql.base import Executable
 
 from populace._errors import DiskFull, RunBusy, StoreError, UnknownRun
 from populace.store import RunLock, SqliteStore, _warm
+from populace.store import _database as module
 from populace.store import _queries as q
 from populace.store._database import _LOOK, Database, compiled
 from populace.store._lock import FileQueue
@@ -71,32 +70,102 @@ def test_transaction_that_sqlite_has_rolled_back_tells_its_own_error(database: D
         assert connection.one(q.RUN)["command"] == ""
 
 
-@pytest.mark.slow
-@settings(max_examples=20)
-@given(st.lists(st.sampled_from(["durable", "ordered", "close"]), max_size=8))
-def test_writes_are_synced_as_they_were_asked_for(acts) -> None:
-    """What was acknowledged survives a power cut, whatever was written before it and how."""
-    with tempfile.TemporaryDirectory() as folder:
-        database = Database(Path(folder) / FILE)
-        with database.write(create=True) as connection:
-            assert (_setting(connection, "synchronous"), _setting(connection, "journal_mode")) == (2, "wal")
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was synced, file by file: the command that a reader found at that moment."""
+    found: list[str] = []
+
+    def sync(descriptor: int) -> None:
+        real(descriptor)
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        assert path.name == f"{FILE}-wal"
+        reader = Database(path.with_name(FILE))
+        with reader.read() as connection:
+            found.append(connection.one(q.RUN)["command"])
+        reader.close()
+
+    real = module._sync
+    monkeypatch.setattr(module, "_sync", sync)
+    return found
+
+
+@pytest.mark.parametrize("acts", [*itertools.product(["durable", "ordered", "close"], repeat=3)])
+def test_writes_are_synced_as_they_were_asked_for(acts: tuple[str, ...], database: Database, synced: list[str]) -> None:
+    """What was acknowledged survives a power cut, whatever was written before it and how; syncing twice is slow."""
+    for number, act in enumerate(acts):
+        if act == "close":
+            database.close()
+            continue
+        with database.write(durable=act == "durable") as connection:
+            assert (_setting(connection, "synchronous"), _setting(connection, "journal_mode")) == (1, "wal")
             assert _setting(connection, "busy_timeout") == 60_000
-        for act in acts:
-            if act == "close":
-                database.close()
-                continue
-            with database.write(durable=act == "durable") as connection:
-                assert _setting(connection, "synchronous") == (2 if act == "durable" else 1)
-        database.close()
+            connection.write(q.COMMAND_RUN, command=str(number))
+    assert synced == [str(number) for number, act in enumerate(acts) if act == "durable"]
 
 
-def test_write_survives_a_power_cut_unless_told_otherwise(database: Database) -> None:
+def test_write_survives_a_power_cut_unless_told_otherwise(database: Database, synced: list[str]) -> None:
     """Whoever adds a write to the store and thinks of nothing must not lose what a worker was told is kept."""
-    for durable in (False, True):
-        with database.write(durable=durable):
-            pass
-        with database.write() as connection:
-            assert _setting(connection, "synchronous") == 2
+    with database.write() as connection:
+        connection.write(q.COMMAND_RUN, command="stop")
+    assert synced == ["stop"]
+
+
+def test_what_is_referenced_is_on_the_disk_before_anybody_hears_of_it(database: Database, synced: list[str]) -> None:
+    """Whoever deletes the other checkpoints would miss them, if a power cut brought an older log back."""
+    store = SqliteStore(database.path.parent)
+    with database.write(durable=False) as connection:
+        connection.write(q.COMMAND_RUN, command="stop")
+    assert store.referenced() == set()
+    assert synced == ["stop"]
+    store.close()
+
+
+def test_log_that_was_written_back_needs_no_sync(database: Database, synced: list[str]) -> None:
+    """The last process to close the file leaves no log behind."""
+    database.close()
+    database.settle()
+    assert synced == []
+
+
+def test_write_that_raises_is_not_synced(database: Database, synced: list[str]) -> None:
+    """There is nothing to wait for."""
+    with pytest.raises(ValueError, match="undone"), database.write():
+        raise ValueError("undone")
+    assert synced == []
+
+
+def test_others_write_while_one_waits_for_the_disk(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many workers all but one would wait for a disk that writes for one at a time."""
+    other = Database(database.path)
+
+    def sync(descriptor: int) -> None:
+        with other.write(durable=False) as connection:
+            connection.write(q.COMMAND_RUN, command="stop")
+
+    monkeypatch.setattr(module, "_sync", sync)
+    with database.write():
+        pass
+    with database.read() as connection:
+        assert connection.one(q.RUN)["command"] == "stop"
+    other.close()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_write_that_cannot_be_synced_is_told_and_not_repeated(
+    number: int, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is committed: to write it again, as after a full disk, would write it twice."""
+
+    def sync(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(module, "_sync", sync)
+    message = f"cannot be synced to its disk \\({os.strerror(number)}\\): see to the disk, then resume"
+    with pytest.raises(StoreError, match=message) as caught, database.write() as connection:
+        connection.write(q.COMMAND_RUN, command="stop")
+    assert not isinstance(caught.value, DiskFull)
+    with database.read() as connection:
+        assert connection.one(q.RUN)["command"] == "stop"
 
 
 def test_threads_share_a_database(database: Database) -> None:

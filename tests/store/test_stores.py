@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from populace.store import MemoryStore, SqliteStore, Store
+from populace.core import Finite, SegmentId
+from populace.store import EventKind, MemoryStore, SqliteStore, Store
 from populace.testing import StoreConformance
-from populace.testing._store_calls import spec_of, train
+from populace.testing._store_calls import begin, claim_of, ending_of, publish, spec_of, train
 from populace.worker import Patience, PatientStore, Record
 
 
@@ -26,6 +28,28 @@ def test_members_that_come_later_know_when(make: Callable[[Path], Store], tmp_pa
     store.open(spec_of(population=3, steps=2))
     assert [claim.joined for claim in store.claim_all("ann")] == [0, 0, store.events()[-1].sequence]
     store.close()
+
+
+@pytest.mark.parametrize("make", [_in_memory, SqliteStore])
+def test_bytes_that_two_segments_share_stay_while_one_is_kept(make: Callable[[Path], Store], tmp_path: Path):
+    """Checkpoints are named by their contents, and members that do not move have the same."""
+    store = make(tmp_path)
+    store.create(spec_of())
+    for member in (0, 1):
+        claim = claim_of(store, prefer=member)
+        ending = replace(ending_of(begin(store, claim), Finite(value=1.0)), checkpoint="shared")
+        store.publish(claim, ending)
+        store.expire("ann")
+    assert publish(store, claim_of(store, prefer=0), 2.0).collected == ()
+    assert not store.segment(SegmentId(0, 0)).checkpoint_kept
+    assert store.referenced() == {"shared", "digest of m00/1"}
+    store.close()
+
+
+def test_events_are_called_as_in_logs_that_were_written():
+    """A log that cannot be read any more is lost."""
+    names = "created opened begun published failure given up damaged lost retired command ended"
+    assert " ".join(kind.value for kind in EventKind) == names
 
 
 class TestMemoryStore(StoreConformance):

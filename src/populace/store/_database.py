@@ -29,7 +29,7 @@ from populace.store._lock import FileQueue
 
 Row = Mapping[str, Any]
 _BUSY_S = 60.0
-_DURABLE, _ORDERED = "PRAGMA synchronous=FULL", "PRAGMA synchronous=NORMAL"
+_ORDERED = "synchronous=NORMAL"
 _DIALECT = SQLiteDialect_pysqlite(paramstyle="named")
 
 
@@ -100,7 +100,6 @@ class Database:
         self._writing: sqlite3.Connection | None = None
         self._reading: sqlite3.Connection | None = None
         self._reads_still = False
-        self._syncs = ""
         self._use = threading.RLock()
         close_before_forks(self)
 
@@ -108,22 +107,40 @@ class Database:
     def write(self, *, create: bool = False, durable: bool = True) -> Iterator[Connection]:
         """A transaction that has the file to itself, durable when the block ends, undone if it raises.
 
-        One that need not be durable returns sooner and still precedes every later one on the disk: it is lost only
-        where the host goes down before the next durable one.
+        The disk is waited for when the next in the queue has the file already, so that many workers wait for it at
+        once: SQLite itself would wait inside the transaction. One that need not be durable returns sooner and still
+        precedes every later one on the disk: it is lost only where the host goes down before the next durable one.
         """
         with self._use, self._translated(must_exist=not create):
             queue = self._line()
             if self._writing is None:
                 with queue:
-                    self._writing = _connect(self.path, "mode=rwc", "journal_mode=WAL")
-                    self._syncs = ""
-            syncs = _DURABLE if durable else _ORDERED
-            if syncs != self._syncs:
-                self._writing.execute(syncs)
-                self._syncs = syncs
+                    self._writing = _connect(self.path, "mode=rwc", "journal_mode=WAL", _ORDERED)
             with queue, _transaction(self._writing):
                 self._writing.execute("BEGIN IMMEDIATE")
                 yield Connection(self._writing)
+            if durable:
+                self.settle()
+
+    def settle(self) -> None:
+        """Waits until all that has been committed is on the disk; others may commit meanwhile.
+
+        Raises:
+            StoreError: It cannot be. Not `DiskFull`: what was committed stays, and must not be written once more.
+        """
+        try:
+            log = os.open(f"{self.path}-wal", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:  # whoever closed the file last has written all of it back
+            return
+        try:
+            _sync(log)
+        except OSError as error:
+            raise StoreError(
+                f"the store {self.path} cannot be synced to its disk ({error.strerror}): see to the disk, then resume "
+                "the run"
+            ) from error
+        finally:
+            os.close(log)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -248,6 +265,9 @@ _REMEDIES = {
     "no such": "the file is damaged: restore the run's folder from a copy",
     "lock": "another process holds the file and does nothing: let it go on, or end it",
 }
+
+
+_sync = getattr(os, "fdatasync", os.fsync)  # without the times of the file, where the system can
 
 
 def _is_held_up(error: sqlite3.Error) -> bool:

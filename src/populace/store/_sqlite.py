@@ -1,7 +1,7 @@
 """The log in one SQLite file: for all processes of one host.
 
-Write-ahead log, `synchronous=FULL` (what was acknowledged survives a power cut), every write transaction a
-`BEGIN IMMEDIATE` inside a file-lock queue: writers wait in line and never meet "database is locked". Readers use a
+Write-ahead log, synced before a publish returns (what was acknowledged survives a power cut), every write transaction
+a `BEGIN IMMEDIATE` inside a file-lock queue: writers wait in line and never meet "database is locked". Readers use a
 read-only connection and block nobody.
 """
 
@@ -309,7 +309,9 @@ class SqliteStore:
 
     def referenced(self) -> set[str]:
         with self._read() as connection:
-            return {row["checkpoint"] for row in connection.all(q.REFERENCED)}
+            digests = {row["checkpoint"] for row in connection.all(q.REFERENCED)}
+        self._database.settle()  # the others' bytes may be deleted: a power cut must not bring them back into the log
+        return digests
 
     def close(self) -> None:
         self._database.close()

@@ -138,9 +138,9 @@ class CheckpointLaws:
     def test_nobody_copies_what_is_known_as_damaged(self, store: Store) -> None:
         """One lost file must not stop one member after another."""
         train(store, 2)
+        before = store.snapshot().sequence
         claim = claim_of(store, prefer=0)
         begin(store, claim, parent=SegmentId(1, 0))
-        before = store.snapshot().sequence
         store.fall_back(claim, "missing")
         assert [(s.id, s.can_donate) for s in store.snapshot(before).damaged] == [(SegmentId(1, 0), False)]
         assert [s.can_donate for s in store.standings(before).stands if s.member == 1] == [False]
