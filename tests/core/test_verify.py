@@ -113,6 +113,14 @@ def _without(*ids: SegmentId) -> Log:
     return {id: s for id, s in LOG.items() if id not in ids}
 
 
+def test_segment_that_trains_hides_nothing_that_began_after_it():
+    """A run is verified while it trains, and its slowest member began long ago."""
+    slow = replace(LAST, ended=None, outcome=None, evaluations=())
+    odd = replace(LOG[SegmentId(1, INTERVALS - 1)], outcome=Failed(reason="boom"), evaluations=())
+    log = {slow.id: slow} | _without(slow.id, odd.id) | {odd.id: odd}
+    assert any(line.startswith(f"failure: segment {odd.id}: failed, so") for line in _verify(log, SPEC, finished=False))
+
+
 BEFORE = LOG[SegmentId(PLAIN.member, 1)]
 FIRST = LOG[SegmentId(2, 0)]
 BEST = max(LOG.values(), key=lambda s: (s.score, -s.ended))
