@@ -120,6 +120,35 @@ def test_what_is_referenced_is_on_the_disk_before_anybody_hears_of_it(database: 
     store.close()
 
 
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_log_that_cannot_be_opened_is_told_in_one_line(
+    number: int, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails at any call must not show the user a traceback."""
+
+    def refuse(path: object, *arguments: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(module.os, "open", refuse)
+    with pytest.raises(StoreError, match=r"cannot be synced to its disk \("):
+        database.settle()
+
+
+def test_log_that_cannot_be_closed_was_synced_all_the_same(
+    database: Database, synced: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems tell of errors late; nothing was written through this descriptor."""
+    real = os.close
+
+    def refuse(descriptor: int) -> None:
+        real(descriptor)
+        raise InterruptedError(errno.EINTR, os.strerror(errno.EINTR))
+
+    monkeypatch.setattr(module.os, "close", refuse)
+    database.settle()
+    assert synced == [""]
+
+
 def test_log_that_was_written_back_needs_no_sync(database: Database, synced: list[str]) -> None:
     """The last process to close the file leaves no log behind."""
     database.close()

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, final
@@ -130,17 +130,18 @@ class Database:
         """
         try:
             log = os.open(f"{self.path}-wal", os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:  # whoever closed the file last has written all of it back
-            return
-        try:
-            _sync(log)
+            try:
+                _sync(log)
+            finally:
+                with suppress(OSError):  # nothing was written through it
+                    os.close(log)
+        except FileNotFoundError:
+            return  # whoever closed the file last has written all of it back
         except OSError as error:
             raise StoreError(
                 f"the store {self.path} cannot be synced to its disk ({error.strerror}): see to the disk, then resume "
                 "the run"
             ) from error
-        finally:
-            os.close(log)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
