@@ -136,6 +136,8 @@ def test_log_that_cannot_be_opened_is_told_in_one_line(
 
 def test_log_that_cannot_be_closed_was_synced_all_the_same(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some file systems tell of errors late; nothing was written through this descriptor."""
+    with database.write():
+        pass
     synced: list[int] = []
     real = os.close
 
