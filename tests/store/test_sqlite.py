@@ -19,6 +19,7 @@ from sqlalchemy.sql.base import Executable
 from populace._errors import DiskFull, RunBusy, RunExists, StaleClaim, StoreError, UnknownRun
 from populace.core import Finite, SegmentId
 from populace.store import Claim, RunLock, RunStatus, SqliteStore, _queries
+from populace.store._clock import HostClock
 from populace.store._database import compiled
 from populace.store._filesystem import refuse_network
 from populace.store._lock import FileQueue, _drop
@@ -60,6 +61,12 @@ def _in_fork(act, user=None):
 
 
 # --- files --------------------------------------------------------------------------------------------------------
+
+
+def test_leases_end_with_the_boot_in_which_they_were_written():
+    """After a restart of the host nobody is alive to renew them, and the clock that they run on begins anew."""
+    kernel = Path("/proc/sys/kernel/random/boot_id")
+    assert HostClock().boot() == (kernel.read_text().strip() if kernel.exists() else "unknown")
 
 
 def test_creation_that_was_killed_can_be_repeated(tmp_path):

@@ -52,8 +52,7 @@ class Guard:
         # Python's numbers: a gap too large for a float is infinite, without a warning.
         level = float(population.better_P[donor])
         gap = level - float(population.better_P[member])
-        needed_std = self.min_std * self._std(population) if self.min_std else 0.0
-        if self.min_std and gap <= needed_std:
+        if self.min_std and gap <= (needed_std := self.min_std * self._std(population)):
             return f"gap {gap:.6g} is within {self.min_std:g} standard deviations ({needed_std:.6g})"
         needed_percent = self.min_percent / 100 * abs(level)
         if self.min_percent and gap <= needed_percent:

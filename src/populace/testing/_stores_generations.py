@@ -32,6 +32,7 @@ class GenerationLaws:
         (claim, _) = store.claim_all("eve")
         store.publish_all([claim], [_generation(0, {0: 1.0}, saved=True)])
         assert [(s.id, s.score) for s in store.segments()] == [(SegmentId(0, 0), 1.0)]
+        assert {(e.worker, e.epoch) for e in store.events()[1:]} == {("eve", claim.epoch)}
 
     def test_generations_at_once_are_those_written_one_by_one(self, store: Store) -> None:
         """Every tool reads one kind of log, whoever wrote it."""
