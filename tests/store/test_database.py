@@ -151,6 +151,15 @@ def test_log_that_cannot_be_closed_was_synced_all_the_same(database: Database, m
     assert len(synced) == 1
 
 
+def test_log_that_was_deleted_under_a_writer_is_told(database: Database) -> None:
+    """What it wrote is in no file any more, and must not be acknowledged."""
+    with database.write():
+        pass
+    database.path.with_name(f"{FILE}-wal").unlink()
+    with pytest.raises(StoreError, match="cannot be synced to its disk"), database.write() as connection:
+        connection.write(q.COMMAND_RUN, command="stop")
+
+
 def test_log_that_was_written_back_needs_no_sync(database: Database, synced: list[str]) -> None:
     """The last process to close the file leaves no log behind."""
     database.close()

@@ -87,6 +87,7 @@ def fresh_returns(
 
     def move(carry: tuple[World, jax.Array, jax.Array, jax.Array]) -> Any:
         worlds, sums, is_open, moves = carry
+        # One split more than is needed: the published figures were played with these keys.
         key_actions, _ = jax.random.split(jax.random.fold_in(key_moves, moves))
         logits, _ = network.apply(layers, jax.vmap(environment.look)(worlds))
         actions = jax.random.categorical(key_actions, logits)

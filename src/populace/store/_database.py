@@ -135,9 +135,9 @@ class Database:
             finally:
                 with suppress(OSError):  # nothing was written through it
                     os.close(log)
-        except FileNotFoundError:
-            return  # whoever closed the file last has written all of it back
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and self._writing is None:
+                return  # whoever closed the file last has written all of it back
             raise StoreError(
                 f"the store {self.path} cannot be synced to its disk ({error.strerror}): see to the disk, then resume "
                 "the run"

@@ -339,7 +339,7 @@ class Store(Protocol):
         """Drops every checkpoint that nothing needs; returns their digests, whose bytes are the caller's to delete."""
 
     def referenced(self) -> set[str]:
-        """Returns the digests of all checkpoints that are kept."""
+        """Returns the digests of all checkpoints that are kept, once that is on the disk: others may be deleted."""
 
     def close(self) -> None:
         """Frees what the instance holds."""

@@ -310,7 +310,7 @@ class SqliteStore:
     def referenced(self) -> set[str]:
         with self._read() as connection:
             digests = {row["checkpoint"] for row in connection.all(q.REFERENCED)}
-        self._database.settle()  # the others' bytes may be deleted: a power cut must not bring them back into the log
+        self._database.settle()  # a power cut must not bring back into the log what the caller deletes
         return digests
 
     def close(self) -> None:
