@@ -106,7 +106,9 @@ def test_loop_shrinks_as_three_functions_do(tmp_path):
 @pytest.mark.parametrize("synchronous", [True, False])
 def test_population_in_one_program_shrinks_too(synchronous, tmp_path):
     """The executor is a matter of speed: the same seed gives the same weights, bit for bit, in lockstep."""
-    JaxBowl = pytest.importorskip("populace.testing._jax_toys").JaxBowl
+    pytest.importorskip("jax")
+    from populace.testing import JaxBowl
+
     options = OPTIONS | {"synchronous": synchronous}
     one = tune_toy(JaxBowl(), tmp_path / "one", executor=Vectorised(devices=1, checkpoint_every=1), **options)
     assert shrunk(one)

@@ -77,7 +77,9 @@ def test_worker_processes_decide_as_one_alone(policy, tmp_path):
 @pytest.mark.parametrize("synchronous", [True, False])
 def test_population_in_one_program_passes_too(policy, synchronous, tmp_path):
     """The vectorised executor keeps the population in memory and takes the same decisions from it."""
-    JaxBowl = pytest.importorskip("populace.testing._jax_toys").JaxBowl
+    pytest.importorskip("jax")
+    from populace.testing import JaxBowl
+
     options = {
         "population": 6,
         "steps": 12,
