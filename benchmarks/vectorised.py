@@ -158,7 +158,7 @@ def _each(*cases: str) -> list[dict[str, float]]:
 
 
 def _rows(population: int, hidden: int, devices: int) -> tuple[Any, list[Any], Any]:
-    """Returns the rows of a population, its turns, and the chunk that measuring would choose."""
+    """Returns the rows of a population, its turns, and its programs."""
     import jax
 
     jax.config.update("jax_num_cpu_devices", devices)
@@ -181,13 +181,20 @@ def _rows(population: int, hidden: int, devices: int) -> tuple[Any, list[Any], A
     return rows, turns, programs
 
 
-def _train(population: int = 64, hidden: int = 128, devices: int = 2, steps: int = 100, chunk: int = 16) -> Any:
+def _train(
+    population: int = 64, hidden: int = 128, devices: int = 2, steps: int = 100, chunk: int | None = None
+) -> Any:
     import jax
 
+    from populace.vectorised._chunks import Chunks
+
     rows, turns, _ = _rows(population, hidden, devices)
+    chunks = Chunks(chunk, population // devices, 1_000_000)
+    while not chunks.is_settled:
+        chunks.train(rows, turns, (steps,))
 
     def once() -> None:
-        jax.block_until_ready(rows.train(turns, (steps,), chunk))
+        jax.block_until_ready(chunks.train(rows, turns, (steps,)))
 
     once()
     walls, cores = [], []
@@ -289,18 +296,29 @@ def _overhead_case(policy: str) -> dict[str, float]:
     import jax
 
     import populace
+    from populace.vectorised._loop import Loop
 
     chosen = populace.PBT.paper() if policy == "paper" else populace.PBT()
 
+    marks: list[tuple[float, float]] = []
+    generation = Loop._generation
+
+    def marked(self: Loop) -> None:
+        marks.append((time.perf_counter(), time.process_time()))
+        generation(self)
+
+    Loop._generation = marked  # type: ignore[method-assign]  # a run's own clock, which compiling does not disturb
     rows, turns, _ = _rows(64, 128, 2)
     jax.block_until_ready(rows.train(turns, (20,), 16))
     shares, core_shares, walls = [], [], []
-    for _ in range(2):  # in turns, since a machine that others use changes its pace
+    for _ in range(3):  # in turns, since a machine that others use changes its pace
         began, core = time.perf_counter(), time.process_time()
-        for _ in range(50):
+        for _ in range(100):
             jax.block_until_ready(rows.train(turns, (20,), 16))
-        bare, bare_core = (time.perf_counter() - began) / 50, (time.process_time() - core) / 50
-        wall, core = _differential(populace.Vectorised(devices=2, chunk=16), 40, 140, population=64, policy=chosen)
+        bare, bare_core = (time.perf_counter() - began) / 100, (time.process_time() - core) / 100
+        marks.clear()
+        _tune(populace.Vectorised(devices=2, chunk=16), 141, population=64, policy=chosen)
+        wall, core = ((marks[140][i] - marks[40][i]) / 100 for i in range(2))
         shares.append(1 - bare / wall)
         core_shares.append(1 - bare_core / core)
         walls.append(wall)
@@ -362,6 +380,7 @@ def _exploit_case() -> dict[str, float]:
 
     def exploit() -> None:
         block.move({5: 0})
+        block.settle()  # as where training cannot read the other row instead
         jax.block_until_ready(block._rows_M)
 
     return {"ratio": fastest(exploit) / fastest(lambda: np.copyto(target, source))}
@@ -438,6 +457,6 @@ _CASES: dict[str, Callable[[], dict[str, float]]] = {
     "exploit": _exploit_case,
     "memory": _memory_case,
     "recompiles": _recompiles_case,
-    "h32-16": lambda: _train(population=16, hidden=32, steps=400),
-    "h32-1024": lambda: _train(population=1024, hidden=32, steps=20),
+    "h32-16": lambda: _train(population=16, hidden=32, steps=400, chunk=16),
+    "h32-1024": lambda: _train(population=1024, hidden=32, steps=20, chunk=16),
 }

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 
 from populace.checkpoints import pack
 from populace.jax import Programs
+from populace.space import Key
 from populace.testing import JaxBowl
-from populace.vectorised._block import Block
+from populace.vectorised._block import Block, Turn
+from populace.vectorised._rows import Rows
 
 SIZE = 6
 
@@ -42,6 +44,67 @@ def test_rows_become_what_others_were_before(block, sources):
     assert _numbers(block) == [before[sources.get(row, row)] for row in range(SIZE)]
     for row in range(SIZE):
         block.put(row, {"x": jnp.full(3, row, jnp.float32), "key": jax.random.key(row)})
+
+
+SOURCES = st.dictionaries(st.integers(0, SIZE - 1), st.integers(0, SIZE - 1))
+
+
+@pytest.mark.slow
+@settings(max_examples=25)
+@given(SOURCES, st.sampled_from([1, 2, 4]), st.sampled_from([[1], [1, 2]]))
+def test_training_from_another_row_is_training_from_a_copy_of_it(bowls, sources, chunk, shakes):
+    """Rows are not copied where training can read the other one: in time, and not after that has moved on."""
+    turns = {
+        row: Turn(row, {"lr": 0.1, "shakes": shakes[row % len(shakes)]}, Key(row).words(), 0) for row in range(SIZE)
+    }
+    ended = []
+    for block, settles in zip(bowls, (False, True), strict=True):
+        for row in range(SIZE):
+            block.put(row, {"w": jnp.full(4, row + 1, jnp.float32)})
+        block.move(sources)
+        if settles:
+            block.settle()
+        for start in block.ready(turns, (3,), chunk):
+            start()
+        ended.append([np.asarray(block.take(row)["w"]).tolist() for row in range(SIZE)])
+    assert ended[0] == ended[1]
+
+
+@pytest.fixture(scope="module")
+def bowls():
+    return [_block(lambda row: {"w": jnp.full(4, row, jnp.float32)}) for _ in range(2)]
+
+
+@pytest.mark.slow
+@settings(max_examples=50)
+@given(st.lists(SOURCES, min_size=1, max_size=3))
+def test_members_become_what_others_were_wherever_they_are(rows, moves):
+    """Members that are to be overwritten change places with one another, and must be found there."""
+    for member in range(SIZE):
+        rows.put(member, {"w": jnp.full(4, member, jnp.float32)})
+    expected = list(range(SIZE))
+    for sources in moves:
+        rows.move(sources)
+        expected = [expected[sources.get(member, member)] for member in range(SIZE)]
+    assert [int(rows.take(member)["w"][0]) for member in range(SIZE)] == expected
+    seen = rows.copied()
+    assert [int(seen[member]()["w"][0]) for member in range(SIZE)] == expected
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Three blocks, which need not be three devices."""
+    blocks = [_block(lambda row: {"w": jnp.full(4, row, jnp.float32)}, 2) for _ in range(3)]
+    return Rows(blocks, [[0, 1], [2, 3], [4, 5]], lambda *_: None, lambda *_: None)
+
+
+def test_members_change_places_instead_of_sending_states(rows, monkeypatch):
+    """Two members of different devices that copy from each other's: nothing has to travel."""
+    monkeypatch.setattr(Block, "take_many", lambda *_: pytest.fail("a state has travelled"))
+    here = {member: rows._place[member][0] for member in range(SIZE)}
+    (one, source_of_two), (two, source_of_one) = ([m for m in range(SIZE) if here[m] == block] for block in (0, 1))
+    rows.move({one: source_of_one, two: source_of_two})
+    assert (rows._place[one][0], rows._place[two][0]) == (1, 0)
 
 
 @pytest.mark.slow

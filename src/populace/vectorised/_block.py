@@ -3,12 +3,15 @@
 Members whose hyperparameters have one shape train in one program, a chunk of rows at a time: the rows are gathered,
 trained, and written back in place. How many chunks there are is an argument, so that members may move from one shape to
 another without a new program. All calls return before the device is done.
+
+A row that is to become a copy of another is not copied, where this can be helped: it is noted, and when the row trains
+next, its chunk reads the other one instead. Rows that read others train first, so nobody reads what has moved on.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, final
 
@@ -73,19 +76,27 @@ class Block:
         self._take_many = jax.jit(packed)
         self._put_many = jax.jit(unpacked_into, donate_argnums=0)
         self._copy = jax.jit(lambda rows_M: jax.tree.map(lambda x: jnp.copy(x[:num_rows]), rows_M))
+        self._sources: Mapping[int, int] = {}
         self._rows_M = self._filled(iter(states))
 
-    def train(
+    def ready(
         self, turns: Mapping[int, Turn], plan: tuple[int, ...], chunk: int
-    ) -> list[tuple[list[int], dict[str, Any]]]:
-        """Trains rows for an interval; returns, per shape, the members and their metrics with axes N, C, E."""
+    ) -> list[Callable[[], tuple[list[int], dict[str, Any]]]]:
+        """Returns what trains rows for an interval, once each: per shape, it gives members and their metrics (N, C, E).
+
+        Getting ready takes as long as starting, and no device should wait while another one's work is made ready.
+        """
         groups: dict[Shape, dict[int, Turn]] = defaultdict(dict)
         for row, turn in turns.items():
             groups[self._programs.shape_of(turn.hyperparameters)][row] = turn
-        return [self._train(shape, group, plan, chunk) for shape, group in groups.items()]
+        if len(groups) > 1 or not self._can_read(turns):
+            self.settle()
+        sources, self._sources = self._sources, {}
+        return [self._ready(shape, group, sources, plan, chunk) for shape, group in groups.items()]
 
     def apply(self, program: Any, *arguments: Any) -> Any:
         """Hands rows and data to a program, which gives rows back; returns what else it does."""
+        self.settle()
         self._rows_M, told = program(self._rows_M, self._data, *arguments)
         return told
 
@@ -107,7 +118,13 @@ class Block:
         return rows_M
 
     def move(self, sources: Mapping[int, int]) -> None:
-        """Copies rows in place: by row to be overwritten, the row that it becomes a copy of."""
+        """Makes rows copies of others, all at once: by row to be overwritten, the row that it becomes a copy of."""
+        self.settle()
+        self._sources = {to: source for to, source in sources.items() if to != source}
+
+    def settle(self) -> None:
+        """Copies in place what `move` has noted and no training has read yet."""
+        sources, self._sources = self._sources, {}
         direct: list[tuple[int, int]] = []
         aside = None
         for source, to in in_order(sources):
@@ -120,6 +137,15 @@ class Block:
             else:
                 self.put(to, aside)
         self._moved(direct)
+
+    def _can_read(self, turns: Mapping[int, Turn]) -> bool:
+        """Whether training may read noted sources: all who read train now, and none of them is read."""
+        return self._sources.keys() <= turns.keys() and self._sources.keys().isdisjoint(self._sources.values())
+
+    def _look_at(self, rows: Iterable[int]) -> None:
+        """Sees to it that rows may be read and overwritten."""
+        if not ({*self._sources, *self._sources.values()}.isdisjoint(rows)):
+            self.settle()
 
     def _moved(self, from_to: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """Copies rows one after the other; returns what is left to do: nothing."""
@@ -138,10 +164,12 @@ class Block:
 
     def take(self, row: int) -> Any:
         """Returns a copy of a row."""
+        self._look_at([row])
         return self._take(self._rows_M, np.int32(row))
 
     def put(self, row: int, state: Any) -> None:
         """Overwrites a row."""
+        self._look_at([row])
         self._rows_M = self._put(self._rows_M, jax.device_put(state, self._device), np.int32(row))
 
     @property
@@ -152,6 +180,7 @@ class Block:
 
     def take_many(self, rows: Sequence[int]) -> Packed:
         """Returns copies of some rows."""
+        self._look_at(rows)
         padded = np.full(self.num_together, rows[0], np.int32)
         padded[: len(rows)] = rows
         taken: Packed = self._take_many(self._rows_M, padded)
@@ -159,6 +188,7 @@ class Block:
 
     def put_many(self, rows: Sequence[int], states: Packed) -> None:
         """Overwrites rows with what `take_many` of a block as large has returned."""
+        self._look_at(rows)
         padded = np.zeros(self.num_together, np.int32)
         padded[: len(rows)] = rows
         here = jax.device_put(states, self._device)
@@ -166,21 +196,26 @@ class Block:
 
     def copied(self) -> Frozen:
         """Returns all rows as they are now, without a spare one."""
+        self.settle()
         is_large = _bytes(self._rows_M) > _LARGE_BYTES * self._num_rows
         seen = self._device if is_large and self._device.platform == "cpu" else None
         return Frozen(self._copy(self._rows_M), self._take, seen)
 
-    def _train(
-        self, shape: Shape, group: Mapping[int, Turn], plan: tuple[int, ...], chunk: int
-    ) -> tuple[list[int], dict[str, Any]]:
+    def _ready(
+        self, shape: Shape, group: Mapping[int, Turn], sources: Mapping[int, int], plan: tuple[int, ...], chunk: int
+    ) -> Callable[[], tuple[list[int], dict[str, Any]]]:
         chunk = min(chunk, self._num_rows)
         size = -(-self._num_rows // chunk) * chunk
-        turns = list(group.values())
+        order = [*sources, *(row for row in group if row not in sources)]  # who reads another trains first
+        turns = [group[row] for row in order]
         padded = [*turns, *[turns[0]] * (size - len(turns))]
         rows = np.full(size, self._num_rows + 1, np.int32)  # out of range: nothing is written
-        rows[: len(group)] = list(group)
+        rows[: len(order)] = order
+        read = np.zeros(size, np.int32)
+        read[: len(order)] = [sources.get(row, row) for row in order]
         arrays = {
             "rows": rows,
+            "sources": read,
             "keys": np.array([turn.key_2 for turn in padded], np.uint32),
             "starts": np.array([turn.start_step for turn in padded], np.int32),
             "hp": shape.arrays([turn.hyperparameters for turn in padded]),
@@ -191,8 +226,8 @@ class Block:
             self._trains[name] = jax.jit(
                 partial(train_chunks, partial(self._programs.train, shape, plan)), donate_argnums=0
             )
-        metrics = self.apply(self._trains[name], given, np.int32(-(-len(group) // chunk)))
-        return [turn.member for turn in turns], metrics
+        members, num_chunks = [turn.member for turn in turns], np.int32(-(-len(group) // chunk))
+        return lambda: (members, self.apply(self._trains[name], given, num_chunks))
 
 
 @final
@@ -217,7 +252,16 @@ class Frozen:
 
 
 def train_chunks(train: Any, rows_M: Any, data: Any, given: Mapping[str, Any], num_chunks: Any) -> tuple[Any, Any]:
-    """Trains rows chunk by chunk; a chunk of one by the program of a member alone, so that not a bit differs."""
+    """Trains rows chunk by chunk; a chunk of one by the program of a member alone, so that not a bit differs.
+
+    Args:
+        train: Trains one member.
+        rows_M: All rows.
+        data: The task's arrays.
+        given: Arrays with axes N, C: `rows`, where what was trained goes (out of range: nowhere); `sources`, what it is
+            trained from; `keys`, `starts` and `hp`.
+        num_chunks: How many chunks train.
+    """
     every = jax.vmap(train, in_axes=(None, 0, 0, 0, 0))
     is_one = given["rows"].shape[1] == 1
 
@@ -225,9 +269,10 @@ def train_chunks(train: Any, rows_M: Any, data: Any, given: Mapping[str, Any], n
         here = jax.tree.map(lambda a: a[index], given)
         if is_one:
             alone = jax.tree.map(lambda a: a[0], here)
-            state, metrics_E = train(data, _take(rows_M, alone["rows"]), alone["keys"], alone["starts"], alone["hp"])
+            own = _take(rows_M, alone["sources"])
+            state, metrics_E = train(data, own, alone["keys"], alone["starts"], alone["hp"])
             return alone["rows"], state, jax.tree.map(lambda m: m[None], metrics_E)
-        rows_C = jax.tree.map(lambda x: x.at[here["rows"]].get(mode="clip"), rows_M)
+        rows_C = jax.tree.map(lambda x: x.at[here["sources"]].get(mode="clip"), rows_M)
         states_C, metrics_CE = every(data, rows_C, here["keys"], here["starts"], here["hp"])
         return here["rows"], states_C, metrics_CE
 

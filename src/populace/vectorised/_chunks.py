@@ -32,7 +32,7 @@ class Chunks:
     """
 
     def __init__(self, chunk: int | None, largest: int, generations: int) -> None:
-        usual = [c for c in (16, largest, 4, 1) if c <= largest] or [largest]
+        usual = [c for c in (16, largest, 4, 2, 1) if c <= largest] or [largest]
         self._candidates = list(dict.fromkeys(usual)) if chunk is None else [min(chunk, largest)]
         self._times: dict[int, float] = {}
         self._left = generations

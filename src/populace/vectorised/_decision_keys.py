@@ -29,20 +29,23 @@ class DecisionKeys:
         self._num_ahead = max(1, _AHEAD // (spec.population * len(self._names))) if agrees() else 0
         self._first = 0
         self._states_GP4: dict[tuple[int, ...], np.ndarray] = {}
+        self._made: tuple[int, Sequence[Key]] = (0, ())
 
     def of(self, member: int, generation: int) -> Key:
         """Returns the key of the decision with which a member begins a generation, which is at least 1."""
+        made_for, made = self._made
+        if made_for == generation and made:
+            return made[member]
         key = self._root.fold(member, generation, "decide")
         if not self._num_ahead:
             return key
-        self.foresee(generation)
+        if not (self._states_GP4 and self._first <= generation < self._first + self._num_ahead):
+            self._hash(generation)
         return key.with_hashed(Hashed(3, self._states_GP4, (generation - self._first, member)))
 
     def foresee(self, generation: int) -> None:
-        """Hashes what those decisions draw with which members begin a generation, and some more, where none are yet."""
-        if not self._num_ahead or (self._states_GP4 and self._first <= generation < self._first + self._num_ahead):
-            return
-        self._hash(generation)
+        """Makes the keys of the decisions with which members begin a generation, and hashes what these will draw."""
+        self._made = generation, [self.of(member, generation) for member in range(self._size)]
 
     def _hash(self, first: int) -> None:
         generations = np.arange(first, first + self._num_ahead)[:, None]

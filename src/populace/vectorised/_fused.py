@@ -188,7 +188,8 @@ def _trained(
     with jax.enable_x64(False):
         arrays = jax.tree.map(lambda a: a[everybody], {"keys": words_P2, "starts": starts_P, "hp": hp})
         given = jax.tree.map(
-            lambda a: a.reshape(num_chunks, kernel.chunk, *a.shape[1:]), {"rows": jnp.asarray(rows), **arrays}
+            lambda a: a.reshape(num_chunks, kernel.chunk, *a.shape[1:]),
+            {"rows": jnp.asarray(rows), "sources": jnp.asarray(everybody), **arrays},
         )
         rows_M, metrics = train_chunks(train, rows_M, data, given, np.int32(num_chunks))
         return rows_M, jax.tree.map(lambda m: m.reshape(-1, m.shape[-1])[:size], metrics)

@@ -48,8 +48,8 @@ class Rows:
         for turn in turns:
             block, row = self._place[turn.member]
             by_block[block][row] = turn
-        started = [self._blocks[b].train(group, plan, chunk) for b, group in by_block.items()]
-        return [told for groups in started for told in groups]
+        ready = [self._blocks[b].ready(group, plan, chunk) for b, group in by_block.items()]
+        return [start() for starts in ready for start in starts]
 
     def prepare(self) -> None:
         """Makes the programs that will copy states, so that nothing is compiled in the midst of a run."""
@@ -62,10 +62,12 @@ class Rows:
         return self._blocks[0] if len(self._blocks) == 1 else None
 
     def move(self, sources: Mapping[int, int]) -> None:
-        """Copies members' states in place: by member to be overwritten, the one that it becomes a copy of.
+        """Makes members' states copies of others: by member to be overwritten, the one that it becomes a copy of.
 
-        What goes from one device to another is read before anything is overwritten.
+        What goes from one device to another is read before anything is overwritten. As little goes as can: of members
+        whose sources are on each other's device, two change places instead.
         """
+        self._change_places(sources)
         within: dict[int, dict[int, int]] = defaultdict(dict)
         across: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
         for to, source in sources.items():
@@ -82,6 +84,20 @@ class Rows:
             self._blocks[block].move(rows)
         for block, into, states in taken:
             self._blocks[block].put_many(into, states)
+
+    def _change_places(self, sources: Mapping[int, int]) -> None:
+        """Has members that are to be overwritten, and are nobody's source, change places to be nearer to their own."""
+        read = set(sources.values())
+        away: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for member, source in sources.items():
+            here, there = self._place[member][0], self._place[source][0]
+            if here == there or member in read:
+                continue
+            if away[there, here]:
+                other = away[there, here].pop()
+                self._place[member], self._place[other] = self._place[other], self._place[member]
+            else:
+                away[here, there].append(member)
 
     def put(self, member: int, state: Any) -> None:
         """Gives a member a state."""
