@@ -22,13 +22,13 @@ from populace.core import (
     Diverged,
     Exploit,
     Failed,
-    Mode,
     Population,
     SegmentId,
     decide,
     decision_key,
     outcome_of,
 )
+from populace.core._levels import levels
 from populace.core.exploit import Halves, Truncation, TTest
 from populace.core.explore import NoExplore, Perturb, Resample, Strides
 from populace.space import Choice, LogUniform, Space, Uniform
@@ -63,21 +63,100 @@ def _donors(population: Population, policy: PBT = STILL) -> dict[int, int]:
     return {member: answer.donor.member for member, answer in answers.items() if isinstance(answer, Exploit)}
 
 
+def _halved(lives: Sequence[Sequence[float]], **settings: object) -> Population:
+    """A population whose halves have been settled."""
+    population = population_of_lives(lives, **settings)
+    return _with_whys(population, {m: {"greedy": True} for m in GREEDY})
+
+
 def _with_whys(population: Population, whys: Mapping[int, Mapping[str, object]]) -> Population:
-    told = [replace(population.latest[m], why=dict(why)) for m, why in whys.items()]
+    told = [replace(s, why={**s.why, **why}) for m, why in whys.items() if (s := population.latest[m]) is not None]
     return population.with_ended(told, population.sequence + len(told))
 
 
-@given(st.integers(1, 100), st.integers(1, 100))
-def test_half_of_the_members_is_greedy_and_nine_in_ten_where_intervals_are_long(size: int, interval: int) -> None:
-    """In any population; the first two are, so that there is somebody to learn from."""
-    population = Population.empty(space=SPACE, mode=Mode.MAX, seed=0, size=size, steps=100, interval=interval)
-    num_greedy = sum(Halves().is_greedy(population, m) for m in range(size))
-    if interval >= 5:
-        assert num_greedy == size - size // 10
-    else:
-        assert size / 2 <= num_greedy <= size / 2 + 1
-    assert num_greedy >= min(size, 2)
+@pytest.mark.slow
+@given(st.lists(st.floats(-5, 5), min_size=4, max_size=30, unique=True), st.integers(1, 3))
+def test_best_fifth_stays_as_it_is_where_intervals_are_long(levels: list[float], points: int) -> None:
+    """There few turns are patience enough, but the best draw must not be explored away."""
+    population = population_of_lives(_rising(levels, points), steps=10)
+    frozen = {m for m, answer in _answers(population, FRESH).items() if answer.why.get("place") == "frozen"}
+    best = sorted(range(len(levels)), key=levels.__getitem__)[-max(1, round(len(levels) / 5)) :]
+    assert frozen == ({*best} if points == 1 else set())
+    later = _with_whys(population, {best[0]: {"place": "frozen"}})
+    assert _answers(later, FRESH)[best[0]].why["place"] == "frozen"
+    assert len(Halves().donors(later, best[0])) > 0
+
+
+@pytest.mark.slow
+@settings(max_examples=40)
+@given(st.lists(st.floats(-5, 5), min_size=4, max_size=30, unique=True), st.sampled_from([19, 20, 21, 40]))
+def test_worse_half_becomes_greedy_when_a_fifth_is_over(levels: list[float], points: int) -> None:
+    """Until then every draw is kept that is not clearly worse; after it half of them are, and the better ones."""
+    population = population_of_lives(_rising(levels, points, noise=20.0))
+    answers = _answers(population, FRESH)
+    left = {m for m, answer in answers.items() if answer.why.get("greedy")}
+    assert len(left) == (len(levels) - len(levels) // 2 if points >= 20 else 0)
+    better = levels_of(population)
+    assert not left or max(better[m] for m in left) <= min(better[m] for m in set(answers) - left)
+    for member, answer in answers.items():
+        if member in left and isinstance(answer, Exploit):
+            assert answer.donor.member not in left
+
+
+def levels_of(population: Population) -> Sequence[float]:
+    return levels(population, Halves().window).mean_P.tolist()
+
+
+def test_who_is_clearly_worse_becomes_greedy_at_once_and_half_stay() -> None:
+    """Where greed is right no time is lost: a rate that does nothing need not be trained for a fifth of the run."""
+    answers = _answers(population_of_lives(_rising([9, 8, 7, 6, 5, 4, 3, 2, 1, 0], 4)), FRESH)
+    assert {m: a.donor.member for m, a in answers.items() if isinstance(a, Exploit)} == dict.fromkeys(range(5, 10), 0)
+    assert {a.why["place"] for a in answers.values()} == {"leaves", "frozen"}
+    near = _rising([0.4, 0.3, 0.2, 0.1, 0.05, 0, 0, 0, 0, 0], 4, noise=0.2)
+    assert _donors(population_of_lives(near)) == {}
+
+
+def test_members_that_are_greedy_stay_so() -> None:
+    """Their own log tells, so that anybody who reads it knows."""
+    answers = _answers(_halved(_rising([5] * 10, 6)), FRESH)
+    assert {m for m, answer in answers.items() if answer.why.get("greedy")} == {*GREEDY}
+
+
+@pytest.mark.parametrize(
+    ("steps", "points", "joins"),
+    [(100, 80, True), (100, 79, False), (100, 60, False), (34, 28, True), (None, 80, False)],
+)
+def test_worse_of_the_frozen_join_when_a_fifth_is_left(steps: int | None, points: int, joins: bool) -> None:
+    """Patience has had its time: what is clearly behind now will not be ahead at the end."""
+    frozen = [5, 4, 3, 2, 1]
+    answers = _answers(_halved(_rising(_levels([0, 0, 0, 0, 0], frozen), points), steps=steps), FRESH)
+    joined = {m: a.donor.member for m, a in answers.items() if a.why["place"] == "joins"}
+    assert joined == ({6: 2, 8: 2, 9: 2} if joins else {})
+    assert all(answers[m].why["since"] == points and answers[m].why["greedy"] is True for m in joined)
+
+
+def test_who_joins_goes_on_from_greed_where_that_has_got_away() -> None:
+    """The best of all is worth most when little is left."""
+    answers = _answers(_halved(_rising(_levels([20, 19, 18, 17, 16], [5, 4, 3, 2, 1]), 80)))
+    assert {m: a.donor.member for m, a in answers.items() if a.why["place"] == "joins"} == {6: 0, 8: 0, 9: 0}
+
+
+@pytest.mark.parametrize(
+    ("points", "noise", "ends"), [(90, 0.01, True), (89, 0.01, False), (91, 0.01, False), (90, 5, False)]
+)
+def test_worse_half_goes_on_from_the_best_when_a_tenth_is_left(points: int, noise: float, ends: bool) -> None:
+    """And nothing happens where that best may be luck."""
+    answers = _answers(_halved(_rising(_levels([9, 8, 7, 2, 1], [6, 5, 4, 3, 0]), points, noise=noise)))
+    ended = {m: a.donor.member for m, a in answers.items() if a.why["place"] == "ends"}
+    assert ended == (dict.fromkeys([5, 6, 7, 8, 9], 0) if ends else {})
+
+
+def test_damaged_best_is_copied_by_nobody() -> None:
+    """What cannot be loaded cannot be gone on from, however good it was."""
+    for points in (4, 20, 90):
+        population = population_of_lives(_rising([9, 8, 7, 6, 5, 4, 3, 2, 1, 0], points))
+        hurt = population.with_damaged([replace(population.latest[0], damaged=99, checkpoint_kept=False)])
+        assert 0 not in _donors(hurt).values()
 
 
 def test_where_intervals_are_long_clones_explore_the_further_the_less_is_certain() -> None:
@@ -94,10 +173,10 @@ def test_where_intervals_are_long_clones_explore_the_further_the_less_is_certain
 
 
 @pytest.mark.slow
-@given(st.lists(st.floats(-5, 5), min_size=10, max_size=40), st.integers(4, 40))
+@given(st.lists(st.floats(-5, 5), min_size=10, max_size=10), st.integers(4, 79))
 def test_frozen_members_train_on_as_they_were_drawn(levels: list[float], points: int) -> None:
     """They are the insurance: half of what random search would have found is always there."""
-    population = population_of_lives(_rising(levels, points))
+    population = _halved(_rising(levels, points))
     for member, answer in _answers(population, FRESH).items():
         if not Halves().is_greedy(population, member):
             assert isinstance(answer, Continue)
@@ -108,14 +187,14 @@ def test_frozen_members_train_on_as_they_were_drawn(levels: list[float], points:
 def test_greedy_members_act_at_every_hundredth_of_the_run(steps: int | None, period: int) -> None:
     """How often to select is the setting that nobody knows; the length of the run is known."""
     for points in (4, 5, 10, 11):
-        copied = set(_donors(population_of_lives(_rising(_levels([5, 0, 4, 3, 8], [0] * 5), points), steps=steps)))
+        copied = set(_donors(_halved(_rising(_levels([5, 0, 4, 3, 8], [0] * 5), points), steps=steps)))
         assert copied <= set(GREEDY)
         assert bool(copied) is (points % period == 0)
 
 
 def test_worse_half_copies_the_best_and_the_middle_takes_what_was_frozen() -> None:
     """The greedy live by trying; who has become better by patience comes in by the middle, as it is."""
-    population = population_of_lives(_rising(_levels([1, 2, 9, 3, 4], [0, 0, 8, 1, 5]), 4), space=SPACE)
+    population = _halved(_rising(_levels([1, 2, 9, 3, 4], [0, 0, 8, 1, 5]), 4), space=SPACE)
     answers = _answers(population, FRESH)
     assert {m: a.donor.member for m, a in answers.items() if isinstance(a, Exploit)} == {0: 3, 1: 3, 5: 6}
     assert [answers[m].why.get("place") for m in GREEDY] == ["last", "last", "top", "middle", "middle"]
@@ -126,7 +205,7 @@ def test_worse_half_copies_the_best_and_the_middle_takes_what_was_frozen() -> No
 @pytest.mark.parametrize(("points", "sets_out"), [(19, False), (20, True), (21, False), (40, True), (80, True)])
 def test_worse_half_sets_out_anew_at_every_fifth_of_the_run(points: int, sets_out: bool) -> None:
     """Patience looks bad until somebody has been greedy with it, so its worth is tried though it is behind."""
-    population = population_of_lives(_rising(_levels([6, 5.9, 5.8, 5.7, 5.6], [0, 5, 1, 2, 3]), points), space=SPACE)
+    population = _halved(_rising(_levels([6, 5.9, 5.8, 5.7, 5.6], [0, 5, 1, 2, 3]), points), space=SPACE)
     answers = _answers(population, FRESH)
     anew = {m for m, a in answers.items() if a.why.get("place") == "restart"}
     assert anew == ({3, 5, 7} if sets_out else set())
@@ -142,14 +221,14 @@ def test_worse_half_sets_out_anew_at_every_fifth_of_the_run(points: int, sets_ou
 def test_nobody_sets_out_where_greed_has_got_clearly_away(lead: float, spread: float) -> None:
     """Where greed is right, trials would cost members that follow."""
     levels = _levels([spread + lead] * 5, [spread, 0, 0, 0, 0])
-    answers = _answers(population_of_lives(_rising(levels, 20, noise=0)))
+    answers = _answers(_halved(_rising(levels, 20, noise=0)))
     assert any(a.why.get("place") == "restart" for a in answers.values()) is (lead < spread)
 
 
 def test_who_has_set_out_learns_from_one_another_alone_while_the_trial_lasts() -> None:
     """Compared with those that were greedy all along they would be copied over before they show anything."""
     for points, on_their_own in ((21, True), (24, True), (29, True), (30, False)):
-        population = population_of_lives(_rising(_levels([1, 2, 3, 8, 9], [0] * 5), points))
+        population = _halved(_rising(_levels([1, 2, 3, 8, 9], [0] * 5), points))
         trying = _with_whys(population, {m: {"since": 20} for m in (0, 1, 3)})
         answers = _answers(trying)
         donors = {m: a.donor.member for m, a in answers.items() if isinstance(a, Exploit)}
@@ -160,7 +239,7 @@ def test_who_has_set_out_learns_from_one_another_alone_while_the_trial_lasts() -
 def test_noise_holds_copies_back() -> None:
     """Scores that differ by luck alone must not cost anybody its weights."""
     luck = np.random.default_rng(0).standard_normal((40, 10))
-    lives = [population_of_lives(luck[at : at + 8].T.tolist()) for at in range(20)]
+    lives = [_halved(luck[at : at + 8].T.tolist()) for at in range(20)]
     copies = sum(len(_donors(life)) for life in lives)
     eager = PBT(exploit=Halves(z=0), explore=NoExplore())
     assert copies <= 20 * 5 * 0.25
@@ -170,11 +249,11 @@ def test_noise_holds_copies_back() -> None:
 def test_difference_beyond_noise_copies() -> None:
     """Two noise-free levels that differ are different, however little."""
     levels = np.array(_levels([0, 1, 2, 3, 4], [0] * 5))
-    answers = _answers(population_of_lives(_rising(1e-6 * levels, 6, noise=0)))
+    answers = _answers(_halved(_rising(1e-6 * levels, 6, noise=0)))
     assert {m for m, a in answers.items() if isinstance(a, Exploit)} == {0, 1}
     assert answers[0].why["noise"] == 0
     assert "z" not in answers[0].why
-    assert _answers(population_of_lives(_rising(levels, 6, noise=0.5)))[0].why["z"] > 2
+    assert _answers(_halved(_rising(levels, 6, noise=0.5)))[0].why["z"] > 2
 
 
 @pytest.mark.parametrize(("steps", "copies"), [(100, False), (20, True), (10, True), (None, False)])
@@ -197,7 +276,7 @@ def test_exact_tie_copies_nobody(size: int, points: int) -> None:
 def test_who_loses_is_of_the_worse_half_of_those_that_have_come_as_far(order: Sequence[int], seed: int) -> None:
     """Members report one after another: nobody is judged by what others have not yet trained."""
     levels = np.random.default_rng(seed).permutation(10).astype(float)
-    population, after = population_of_lives(_rising(levels, 6)), population_of_lives(_rising(levels, 7))
+    population, after = _halved(_rising(levels, 6)), _halved(_rising(levels, 7))
     for member in order:
         population = population.with_ended([after.latest[member]], population.sequence + 1)
         answer = decide(population, member, STILL, decision_key(0, member, 7))
@@ -212,7 +291,7 @@ def test_member_counts_its_own_turns() -> None:
     """A slow worker's members set out as often as others, when they have trained as much themselves."""
     lives = _rising(_levels([6, 5.9, 5.8, 5.7, 5.6], [0, 5, 1, 2, 3]), 21)
     lives[7] = lives[7][:20]
-    answers = _answers(population_of_lives(lives))
+    answers = _answers(_halved(lives))
     assert answers[7].why["place"] == "restart"
     assert answers[7].why["since"] == 20
     assert not any(answers[m].why.get("place") == "restart" for m in GREEDY if m != 7)
@@ -269,7 +348,7 @@ def test_members_in_a_queue_train_no_weights_longer_than_the_run(size: int) -> N
 @pytest.mark.parametrize("member", range(10))
 def test_lost_member_is_replaced_at_once_by_one_of_its_own_half(outcome: Diverged | Failed, member: int) -> None:
     """Were it frozen: a dead member is worth nothing, and greed must not come in with its replacement."""
-    population = population_of_lives(_rising([5, 0, 1, 4, 0, 3, 2, 8, 9, 7], 3))
+    population = _halved(_rising([5, 0, 1, 4, 0, 3, 2, 8, 9, 7], 3))
     lost = replace(population.latest[member], outcome=outcome, evaluations=())
     answer = decide(population.with_ended([lost], 99), member, PBT(), decision_key(0, member, 3))
     assert isinstance(answer, Exploit)
@@ -281,7 +360,7 @@ def test_lost_member_whose_half_is_lost_is_replaced_by_the_best_of_the_other(los
     """A half that has died out comes back; else its members would train nothing for the rest of the run."""
     scores = [math.nan if m in half else float(m) for m in range(10)]
     best = max(m for m in range(10) if m not in half)
-    answer = decide(population_of_lives([[s] for s in scores]), lost, PBT(), decision_key(0, lost, 1))
+    answer = decide(_halved([[s] for s in scores]), lost, PBT(), decision_key(0, lost, 1))
     assert isinstance(answer, Exploit)
     assert answer.donor.member == best
 
@@ -339,7 +418,7 @@ def test_strides_grow_with_the_square_root_of_the_generation() -> None:
 def test_members_explore_by_the_time_until_their_next_turn(steps: int, stride: float) -> None:
     """Who may not change for a tenth of the run changes more than who may at the next hundredth."""
     space = Space.of({"lr": LogUniform(1e-30, 1e30)})
-    population = population_of_lives(_rising(_levels([1, 2, 9, 3, 4], [5] * 5), 5), space=space, steps=steps)
+    population = _halved(_rising(_levels([1, 2, 9, 3, 4], [5] * 5), 5), space=space, steps=steps)
     policy, moves = PBT(exploit=Halves(), explore=Strides(resample=0)), []
     for seed in range(100):
         answer = decide(population, 0, policy, decision_key(seed, 0, 5))
