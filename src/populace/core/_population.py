@@ -144,7 +144,7 @@ class Population:
             self._told[key, member] = held = segment, make(self, segment)
         return held[1]
 
-    @property
+    @cached_property
     def interval_share(self) -> float:
         """The interval as a share of the run; where its end is not known, one hundredth."""
         return 0.01 if self.steps is None else min(1.0, self.interval / self.steps)
