@@ -111,7 +111,7 @@ class Loop:
         self._move(begun, generations)
         plan = plan_of(num_steps, self._spec.evaluate_every)
         told = self._chunks.train(self._rows, self._turns(begun, generations), plan)
-        self._keys.of([g + 1 for g in generations])  # ahead, while the device trains
+        _ = begun.drafts, self._keys.of([g + 1 for g in generations])  # while the device trains
         self._standing.foresee()
         if not self._is_prepared:
             self._rows.prepare()
@@ -138,7 +138,7 @@ class Loop:
             if member in begun.anew:
                 self._rows.begin_anew(id, begun.anew[member])
             if member in begun.shrunk:
-                self._rows.shrink(id, begun.drafts[member].hyperparameters, begun.shrunk[member])
+                self._rows.shrink(id, begun.courses[member][0], begun.shrunk[member])
 
     def _call(self, count: int) -> None:
         """Trains generations on which the device decides, then derives each decision again for the log."""
@@ -162,8 +162,10 @@ class Loop:
     def _turns(self, begun: Begun, generations: list[int]) -> list[Turn]:
         active = self._spec.space.active
         return [
-            Turn(member, active(draft.hyperparameters), key_2, draft.start_step)
-            for (member, draft), key_2 in zip(begun.drafts.items(), self._keys.of(generations), strict=True)
+            Turn(member, active(hyperparameters), key_2, start_step)
+            for (member, (hyperparameters, start_step)), key_2 in zip(
+                begun.courses.items(), self._keys.of(generations), strict=True
+            )
         ]
 
     def _endings(

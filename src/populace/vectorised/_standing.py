@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import cached_property
 from typing import final
 
 from populace._errors import RunFailed
@@ -28,6 +29,7 @@ from populace.core import (
     Together,
     Wait,
     Why,
+    base_of,
     decide,
     lockstep_id,
     parent_of,
@@ -50,8 +52,10 @@ _USUAL |= {"checkpoint_kept": True}  # in memory
 class Begun:
     """A generation that begins."""
 
-    drafts: Mapping[int, Draft]
-    """Its segments, by member."""
+    courses: Mapping[int, tuple[Hyperparameters, int]]
+    """What each member trains with, and the weight steps before."""
+    make: Callable[[], Mapping[int, Draft]]
+    """Makes its segments, by member."""
     sources: Mapping[int, int]
     """Whose weights members go on with, where these are not their own."""
     shrunk: Mapping[int, Shrink] = field(default_factory=dict)
@@ -64,6 +68,11 @@ class Begun:
     """Members that train no more, and why."""
     answers: Answers | None = None
     """What was decided for all at once; None where each was asked."""
+
+    @cached_property
+    def drafts(self) -> Mapping[int, Draft]:
+        """Its segments, by member; made when first asked for, which is best done while the device trains."""
+        return self.make()
 
 
 @final
@@ -161,8 +170,10 @@ class Standing:
         self._members = [m for m in self._members if m not in retired]
         donors = {m: d.donor for m, d in decisions.items() if isinstance(d, Exploit) and d.copies_weights}
         newest = {m for m, donor in donors.items() if (s := population.latest[donor.member]) and s.id == donor}
+        members = self._members
         return Begun(
-            drafts={m: self._draft(m, decisions.get(m), num_steps) for m in self._members},
+            courses={m: self._course(m, decisions.get(m), num_steps) for m in members},
+            make=lambda: {m: self._draft(m, decisions.get(m), num_steps, population) for m in members},
             sources={m: donor.member for m, donor in donors.items() if m in newest},
             back=[m for m in donors if m not in newest],
             shrunk={m: d.shrink for m, d in decisions.items() if isinstance(d, Continue) and d.shrink is not None},
@@ -208,23 +219,27 @@ class Standing:
             raise hopeless(self._spec, newest)
 
     def _begun(self, level: Level, answers: Answers, num_steps: int) -> Begun:
-        drafts, sources, generation = {}, {}, level.generation
-        for member, source in enumerate(answers.sources):
-            parent, donor = SegmentId(source, generation), None
-            if source != member:
-                sources[member] = source
-                donor = parent
-            drafts[member] = quickly(
+        generation, ends = level.generation, self._ends
+
+        def made(member: int, source: int) -> Draft:
+            parent = SegmentId(source, generation)
+            return quickly(
                 Draft,
                 parent=parent,
-                donor=donor,
-                start_step=self._ends[source],
+                donor=parent if source != member else None,
+                start_step=ends[source],
                 num_steps=num_steps,
                 hyperparameters=answers.hyperparameters[member],
                 why=answers.whys[member],
                 snapshot=0,
             )
-        return Begun(drafts=drafts, sources=sources, answers=answers)
+
+        return Begun(
+            courses={m: (answers.hyperparameters[m], ends[source]) for m, source in enumerate(answers.sources)},
+            make=lambda: {m: made(m, source) for m, source in enumerate(answers.sources)},
+            sources={m: source for m, source in enumerate(answers.sources) if source != m},
+            answers=answers,
+        )
 
     def _decided(self, members: Sequence[int]) -> dict[int, Decision]:
         """Returns what members do next that have ended a segment, all from one snapshot."""
@@ -252,16 +267,24 @@ class Standing:
         """Whether everybody stands where lockstep has them, as in all but resumed runs."""
         return all(s is None or lockstep_id(s, *place) == s.id for s in self.population.latest)
 
-    def _draft(self, member: int, decision: Decision | None, num_steps: int) -> Draft:
+    def _course(self, member: int, decision: Decision | None, num_steps: int) -> tuple[Hyperparameters, int]:
+        """Returns what a member trains with, and the weight steps before."""
+        population = self.population
+        newest = population.latest[member]
+        if isinstance(decision, Continue) and newest is not None and base_of(newest) == newest.id:
+            return decision.hyperparameters, newest.end_step
+        draft = self._draft(member, decision, num_steps, population)
+        return draft.hyperparameters, draft.start_step
+
+    def _draft(self, member: int, decision: Decision | None, num_steps: int, population: Population) -> Draft:
         assert not isinstance(decision, Wait | Retire), "nobody fails in a program, and who retires begins nothing"
-        newest = self.population.latest[member]
+        newest = population.latest[member]
         if decision is None or newest is None:
             return first_draft(self._spec, member, num_steps)
         parent = parent_of(decision, newest)
-        return next_draft(decision, newest, None if parent is None else self._find(parent), num_steps, 0)
+        return next_draft(decision, newest, None if parent is None else self._find(parent, population), num_steps, 0)
 
-    def _find(self, id: SegmentId) -> Segment:
-        population = self.population
+    def _find(self, id: SegmentId, population: Population) -> Segment:
         newest = population.latest[id.member]
         if newest is not None and newest.id == id:
             return newest
