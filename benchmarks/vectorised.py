@@ -264,7 +264,7 @@ def _processes_train() -> dict[str, float]:
 def _processes_generations() -> dict[str, float]:
     import populace
 
-    wall, _ = _differential(populace.Processes(workers=2), 10, 60)
+    wall, _ = _differential(populace.Processes(workers=2), 10, 160)  # fewer would drown in the start of the workers
     return {"generation_ms": 1e3 * wall}
 
 
