@@ -50,15 +50,15 @@ def test_workers_see_the_environment_and_folder_of_the_moment(tmp_path, monkeypa
 @pytest.mark.slow
 def test_devices_go_round_and_threads_are_shared_out(tmp_path, monkeypatch):
     """Every worker has a device of its own; without limits each would use all cores for its matrix products."""
-    for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"):
+    for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "NPROC"):
         monkeypatch.delenv(name, raising=False)
-    task = Telling("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+    task = Telling("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "NPROC")
     executor = Processes(workers=2, devices=[5, "7"], threads=3)
     states = _states(tune_toy(task, tmp_path, population=8, steps=1, executor=executor))
     by_process = {s["pid"]: s["CUDA_VISIBLE_DEVICES"] for s in states}
     assert set(by_process.values()) <= {"5", "7"}
     assert len(set(by_process.values())) == len(by_process)
-    assert {s["OMP_NUM_THREADS"] for s in states} == {"3"}
+    assert {s["OMP_NUM_THREADS"] for s in states} == {s["NPROC"] for s in states} == {"3"}
     assert os.getpid() not in by_process
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
     assert "OMP_NUM_THREADS" not in os.environ

@@ -17,8 +17,9 @@ from populace.vectorised._rows import Rows
 SIZE = 6
 
 
-def _block(state_of, size=SIZE):
-    return Block(Programs(JaxBowl(), None), jax.devices()[0], map(state_of, range(size)), size)
+def _block(state_of, size=SIZE, *, is_alone=True):
+    states = map(state_of, range(size))
+    return Block(Programs(JaxBowl(), None), jax.devices()[0], states, size, is_alone=is_alone)
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +94,45 @@ def test_members_become_what_others_were_wherever_they_are(rows, moves):
 
 @pytest.fixture(scope="module")
 def rows():
-    """Three blocks, which need not be three devices."""
-    blocks = [_block(lambda row: {"w": jnp.full(4, row, jnp.float32)}, 2) for _ in range(3)]
-    return Rows(blocks, [[0, 1], [2, 3], [4, 5]], lambda *_: None, lambda *_: None)
+    return _rows(3)
+
+
+def _rows(num_blocks):
+    """Several blocks, which need not be several devices."""
+    share = SIZE // num_blocks
+    blocks = [
+        _block(lambda row: {"w": jnp.full(4, row, jnp.float32)}, share, is_alone=False) for _ in range(num_blocks)
+    ]
+    places = [[block * share + row for row in range(share)] for block in range(num_blocks)]
+    return Rows(blocks, places, lambda *_: None, lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    """Twice the same members, on two blocks of three and on three blocks of two."""
+    return [[_rows(num_blocks) for _ in range(2)] for num_blocks in (2, 3)]
+
+
+@pytest.mark.slow
+@settings(max_examples=50)
+@given(st.integers(0, 1), st.lists(SOURCES, min_size=1, max_size=3), st.sampled_from([[1], [1, 2]]))
+def test_training_puts_in_what_has_come_from_other_devices(pairs, which, moves, shakes):
+    """Rows that have come from elsewhere wait for the next training, unless somebody looks at them before."""
+    ended = []
+    for rows, settles in zip(pairs[which], (False, True), strict=True):
+        for member in range(SIZE):
+            rows.put(member, {"w": jnp.full(4, member + 1, jnp.float32)})
+        turns = [
+            Turn(member, {"lr": 0.1, "shakes": shakes[member % len(shakes)]}, Key(member).words(), 0)
+            for member in range(SIZE)
+        ]
+        for sources in moves:
+            rows.move(sources)
+            for block in rows._blocks if settles else ():
+                block.settle()
+            rows.train(turns, (2,), 1)
+        ended.append([np.asarray(rows.take(member)["w"]).tolist() for member in range(SIZE)])
+    assert ended[0] == ended[1]
 
 
 def test_members_change_places_instead_of_sending_states(rows, monkeypatch):

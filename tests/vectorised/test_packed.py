@@ -49,7 +49,7 @@ def test_rows_arrive_as_they_were(sources, targets, count):
 @pytest.mark.slow
 def test_few_transfers_carry_a_state_of_many_arrays():
     """Each transfer has a price of its own."""
-    assert sorted(packed(_stacked(range(2)), np.array([1], np.int32))) == [
+    assert sorted(jax.jit(packed)(_stacked(range(2)), np.array([1], np.int32))) == [
         "bool",
         "float16",
         "float32",

@@ -33,7 +33,13 @@ _WORTH_PRELOADING = (
     "pandas",
     "scipy",
 )  # neither threads nor devices are started by importing these
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NPROC",  # XLA's: workers whose pools are all as wide as the machine train a third slower
+)
 _PR_SET_PDEATHSIG = 1
 _MOST_STARTS = 10
 

@@ -23,11 +23,10 @@ from populace._errors import StateMismatch
 from populace.jax import Programs, Shape
 from populace.space import Hyperparameters
 from populace.vectorised._copies import ASIDE, in_order
-from populace.vectorised._packed import Packed, packed, unpacked_into
+from populace.vectorised._packed import Arrivals, Packed, packed, unpacked_into
+from populace.vectorised._row_programs import move_rows, put, take, train_chunks
 
-_TILE = 2**16  # items; at four bytes each, two tiles fit in the nearer caches
-
-_TOGETHER = 8  # a transfer costs as much as copying a few small rows; each is of as many, or programs would multiply
+_TOGETHER = 4  # a transfer costs as much as copying a few small rows; each is of as many, or programs would multiply
 _TOGETHER_BYTES = 2**25
 _LARGE_BYTES = 2**20
 
@@ -58,10 +57,18 @@ class Block:
         states: The rows, at least one; all of one structure.
         num_rows: How many rows there is room for.
         has_spare: Whether there is one more, for what a program of several generations keeps aside.
+        is_alone: Whether no other block will ask for rows, or bring some.
     """
 
     def __init__(
-        self, programs: Programs, device: Any, states: Iterable[Any], num_rows: int, *, has_spare: bool = False
+        self,
+        programs: Programs,
+        device: Any,
+        states: Iterable[Any],
+        num_rows: int,
+        *,
+        has_spare: bool = False,
+        is_alone: bool = True,
     ) -> None:
         self._programs = programs
         self._device = device
@@ -71,13 +78,16 @@ class Block:
         self._num_rows = num_rows
         self._trains: dict[tuple[Shape, tuple[int, ...], int], Any] = {}
         self._move = jax.jit(move_rows, donate_argnums=0)
-        self._take = jax.jit(_take)
-        self._put = jax.jit(_put, donate_argnums=0)
+        self._take = jax.jit(take)
+        self._put = jax.jit(put, donate_argnums=0)
         self._take_many = jax.jit(packed)
         self._put_many = jax.jit(unpacked_into, donate_argnums=0)
         self._copy = jax.jit(lambda rows_M: jax.tree.map(lambda x: jnp.copy(x[:num_rows]), rows_M))
         self._sources: Mapping[int, int] = {}
         self._rows_M = self._filled(iter(states))
+        self._arrivals: Arrivals | None = None
+        if not is_alone:
+            self._arrivals = self._arriving([], self.take_many([0]))
 
     def ready(
         self, turns: Mapping[int, Turn], plan: tuple[int, ...], chunk: int
@@ -92,7 +102,8 @@ class Block:
         if len(groups) > 1 or not self._can_read(turns):
             self.settle()
         sources, self._sources = self._sources, {}
-        return [self._ready(shape, group, sources, plan, chunk) for shape, group in groups.items()]
+        arrivals = self._taken_arrivals()
+        return [self._ready(shape, group, sources, arrivals, plan, chunk) for shape, group in groups.items()]
 
     def apply(self, program: Any, *arguments: Any) -> Any:
         """Hands rows and data to a program, which gives rows back; returns what else it does."""
@@ -123,7 +134,9 @@ class Block:
         self._sources = {to: source for to, source in sources.items() if to != source}
 
     def settle(self) -> None:
-        """Copies in place what `move` has noted and no training has read yet."""
+        """Copies in place what `move` and `put_many` have noted and no training has read yet."""
+        if self._arrivals is not None and self._arrivals.count:
+            self._rows_M = self._put_many(self._rows_M, *self._taken_arrivals())
         sources, self._sources = self._sources, {}
         direct: list[tuple[int, int]] = []
         aside = None
@@ -144,7 +157,8 @@ class Block:
 
     def _look_at(self, rows: Iterable[int]) -> None:
         """Sees to it that rows may be read and overwritten."""
-        if not ({*self._sources, *self._sources.values()}.isdisjoint(rows)):
+        arriving = [] if self._arrivals is None else self._arrivals.rows_C[: self._arrivals.count].tolist()
+        if not {*self._sources, *self._sources.values(), *arriving}.isdisjoint(rows):
             self.settle()
 
     def _moved(self, from_to: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -155,12 +169,12 @@ class Block:
             self._rows_M = self._move(self._rows_M, padded, np.int32(len(from_to)))
         return []
 
-    def prepare(self, *, is_alone: bool) -> None:
-        """Makes the programs that will copy rows, by copying none; `is_alone`: no other block will ask for rows."""
+    def prepare(self) -> None:
+        """Makes the programs that will copy rows, by copying none."""
         self._rows_M = self._move(self._rows_M, np.zeros((self._num_rows, 2), np.int32), np.int32(0))
         self.take(0)
-        if not is_alone:
-            self.put_many([], self.take_many([0]))
+        if self._arrivals is not None:
+            self._rows_M = self._put_many(self._rows_M, *self._arrivals)
 
     def take(self, row: int) -> Any:
         """Returns a copy of a row."""
@@ -187,12 +201,24 @@ class Block:
         return taken
 
     def put_many(self, rows: Sequence[int], states: Packed) -> None:
-        """Overwrites rows with what `take_many` of a block as large has returned."""
+        """Overwrites rows with what `take_many` of a block as large has returned; the next training puts them in."""
+        assert self._arrivals is not None, "rows come from another block"
         self._look_at(rows)
+        if self._arrivals.count:
+            self.settle()
+        self._arrivals = self._arriving(rows, jax.device_put(states, self._device))
+
+    def _arriving(self, rows: Sequence[int], states: Packed) -> Arrivals:
         padded = np.zeros(self.num_together, np.int32)
         padded[: len(rows)] = rows
-        here = jax.device_put(states, self._device)
-        self._rows_M = self._put_many(self._rows_M, here, padded, np.int32(len(rows)))
+        return Arrivals(states, padded, np.int32(len(rows)))
+
+    def _taken_arrivals(self) -> Arrivals | None:
+        """Returns what has arrived; from now on nothing has."""
+        taken = self._arrivals
+        if taken is not None and taken.count:
+            self._arrivals = taken._replace(count=np.int32(0))
+        return taken
 
     def copied(self) -> Frozen:
         """Returns all rows as they are now, without a spare one."""
@@ -202,7 +228,13 @@ class Block:
         return Frozen(self._copy(self._rows_M), self._take, seen)
 
     def _ready(
-        self, shape: Shape, group: Mapping[int, Turn], sources: Mapping[int, int], plan: tuple[int, ...], chunk: int
+        self,
+        shape: Shape,
+        group: Mapping[int, Turn],
+        sources: Mapping[int, int],
+        arrivals: Arrivals | None,
+        plan: tuple[int, ...],
+        chunk: int,
     ) -> Callable[[], tuple[list[int], dict[str, Any]]]:
         chunk = min(chunk, self._num_rows)
         size = -(-self._num_rows // chunk) * chunk
@@ -227,7 +259,7 @@ class Block:
                 partial(train_chunks, partial(self._programs.train, shape, plan)), donate_argnums=0
             )
         members, num_chunks = [turn.member for turn in turns], np.int32(-(-len(group) // chunk))
-        return lambda: (members, self.apply(self._trains[name], given, num_chunks))
+        return lambda: (members, self.apply(self._trains[name], given, num_chunks, arrivals))
 
 
 @final
@@ -249,81 +281,6 @@ class Frozen:
         if jnp.issubdtype(leaf_M.dtype, jax.dtypes.prng_key) or leaf_M.weak_type:  # numpy's arrays are neither
             return self._take(leaf_M, np.int32(row))
         return jax.device_put(np.asarray(leaf_M)[row], self._device)
-
-
-def train_chunks(train: Any, rows_M: Any, data: Any, given: Mapping[str, Any], num_chunks: Any) -> tuple[Any, Any]:
-    """Trains rows chunk by chunk; a chunk of one by the program of a member alone, so that not a bit differs.
-
-    Args:
-        train: Trains one member.
-        rows_M: All rows.
-        data: The task's arrays.
-        given: Arrays with axes N, C: `rows`, where what was trained goes (out of range: nowhere); `sources`, what it is
-            trained from; `keys`, `starts` and `hp`.
-        num_chunks: How many chunks train.
-    """
-    every = jax.vmap(train, in_axes=(None, 0, 0, 0, 0))
-    is_one = given["rows"].shape[1] == 1
-
-    def chunk_of(rows_M: Any, index: Any) -> tuple[Any, Any, Any]:
-        here = jax.tree.map(lambda a: a[index], given)
-        if is_one:
-            alone = jax.tree.map(lambda a: a[0], here)
-            own = _take(rows_M, alone["sources"])
-            state, metrics_E = train(data, own, alone["keys"], alone["starts"], alone["hp"])
-            return alone["rows"], state, jax.tree.map(lambda m: m[None], metrics_E)
-        rows_C = jax.tree.map(lambda x: x.at[here["sources"]].get(mode="clip"), rows_M)
-        states_C, metrics_CE = every(data, rows_C, here["keys"], here["starts"], here["hp"])
-        return here["rows"], states_C, metrics_CE
-
-    def body(index: Any, carried: tuple[Any, Any]) -> tuple[Any, Any]:
-        rows_M, metrics_NCE = carried
-        at, states_C, metrics_CE = chunk_of(rows_M, index)
-        if is_one:  # never out of range: only as many chunks run as there are members
-            rows_M = _put(rows_M, states_C, at)
-        else:
-            rows_M = jax.tree.map(lambda x, s: x.at[at].set(s, mode="drop"), rows_M, states_C)
-        return rows_M, jax.tree.map(lambda all, one: all.at[index].set(one), metrics_NCE, metrics_CE)
-
-    metrics = jax.eval_shape(chunk_of, rows_M, jnp.int32(0))[2]
-    num = given["rows"].shape[0]
-    empty = jax.tree.map(lambda m: jnp.zeros((num, *m.shape), m.dtype), metrics)
-    trained: tuple[Any, Any] = jax.lax.fori_loop(0, num_chunks, body, (rows_M, empty))
-    return trained
-
-
-def move_rows(rows_M: Any, from_to: Any, count: Any) -> Any:
-    """Copies rows one after the other, in place; a gather would write the whole population anew."""
-    return jax.tree.map(lambda leaf_M: _move_leaf(leaf_M, from_to, count), rows_M)
-
-
-def _move_leaf(leaf_M: Any, from_to: Any, count: Any) -> Any:
-    """Tile by tile: a tile stays in the processor's cache, a row would be written to memory twice."""
-    if jnp.issubdtype(leaf_M.dtype, jax.dtypes.prng_key):
-        moved = _move_leaf(jax.random.key_data(leaf_M), from_to, count)
-        return jax.random.wrap_key_data(moved, impl=jax.random.key_impl(leaf_M))
-    flat_ML = leaf_M.reshape(leaf_M.shape[0], -1)
-    length = flat_ML.shape[1]
-    if length == 0:
-        return leaf_M
-    tile = min(length, _TILE)
-    num_tiles = -(-length // tile)
-
-    def one(index: Any, flat_ML: Any) -> Any:
-        source, to = from_to[index // num_tiles]
-        start = jnp.minimum(index % num_tiles * tile, length - tile)  # the last tile may overlap the one before
-        held = jax.lax.dynamic_slice(flat_ML, (source, start), (1, tile))
-        return jax.lax.dynamic_update_slice(flat_ML, held, (to, start))
-
-    return jax.lax.fori_loop(0, count * num_tiles, one, flat_ML).reshape(leaf_M.shape)
-
-
-def _take(rows_M: Any, row: Any) -> Any:
-    return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, row, keepdims=False), rows_M)
-
-
-def _put(rows_M: Any, state: Any, row: Any) -> Any:
-    return jax.tree.map(lambda x, s: jax.lax.dynamic_update_index_in_dim(x, s, row, 0), rows_M, state)
 
 
 def _bytes(rows_M: Any) -> int:

@@ -20,7 +20,8 @@ import numpy as np
 
 from populace.core import Ahead, Level, Mode, Together
 from populace.jax import Programs, Shape
-from populace.vectorised._block import Block, move_rows, train_chunks
+from populace.vectorised._block import Block
+from populace.vectorised._row_programs import move_rows, train_chunks
 
 _DRAWN = ("tie_GP", "pick_GP", "is_fresh_GPD", "drawn_GPD", "is_second_GPD")
 

@@ -51,7 +51,7 @@ def load_rows(
     share = -(-len(claims) // len(devices))
     parts = batched(claims, share)
     blocks = [
-        Block(programs, device, map(state_of, part), share, has_spare=has_spare)
+        Block(programs, device, map(state_of, part), share, has_spare=has_spare, is_alone=len(parts) == 1)
         for device, part in zip(devices, parts, strict=False)
     ]
     give_back()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, final
 
 import jax
 import jax.numpy as jnp
@@ -16,13 +16,40 @@ Packed: TypeAlias = dict[str, Any]
 """Arrays with axes C, L: rows, and what a row holds of that type; by its name."""
 
 
+@final
+class Arrivals(NamedTuple):
+    """Rows that have come from another device, and are to be put into their places."""
+
+    packed: Packed
+    """What they hold."""
+    rows_C: Any
+    """Where they go."""
+    count: Any
+    """How many of these there are."""
+
+
 def packed(rows_M: Any, rows_C: Any) -> Packed:
     """Returns copies of some rows."""
     parts = defaultdict(list)
     for leaf_M in map(_plain, jax.tree.leaves(rows_M)):
-        taken = leaf_M.at[rows_C].get(mode="clip")
-        parts[leaf_M.dtype.name].append(taken.reshape(len(rows_C), math.prod(leaf_M.shape[1:])))
-    return {name: jnp.concatenate(leaves, axis=1) for name, leaves in parts.items()}
+        parts[leaf_M.dtype.name].append(leaf_M.reshape(leaf_M.shape[0], math.prod(leaf_M.shape[1:])))
+    return {name: _beside(leaves, rows_C) for name, leaves in parts.items()}
+
+
+def _beside(leaves_ML: list[Any], rows_C: Any) -> Any:
+    """Returns rows of several arrays beside one another; slices are copied several times as fast as a gather."""
+    lengths = [leaf_ML.shape[1] for leaf_ML in leaves_ML]
+
+    def one(index: Any, taken_CL: Any) -> Any:
+        start = 0
+        for leaf_ML, length in zip(leaves_ML, lengths, strict=True):
+            row = jax.lax.dynamic_slice(leaf_ML, (rows_C[index], 0), (1, length))
+            taken_CL = jax.lax.dynamic_update_slice(taken_CL, row, (index, start))
+            start += length
+        return taken_CL
+
+    empty_CL = jnp.zeros((len(rows_C), sum(lengths)), leaves_ML[0].dtype)
+    return jax.lax.fori_loop(0, len(rows_C), one, empty_CL)
 
 
 def unpacked_into(rows_M: Any, packed: Packed, rows_C: Any, count: Any) -> Any:

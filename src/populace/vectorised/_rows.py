@@ -54,7 +54,7 @@ class Rows:
     def prepare(self) -> None:
         """Makes the programs that will copy states, so that nothing is compiled in the midst of a run."""
         for block in self._blocks:
-            block.prepare(is_alone=len(self._blocks) == 1)
+            block.prepare()
 
     @property
     def only(self) -> Block | None:
