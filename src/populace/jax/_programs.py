@@ -8,7 +8,7 @@ lie between the evaluations. One program is made per shape and kept.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, final
@@ -73,6 +73,8 @@ class Programs:
         self._constants = [None if is_array else leaf for leaf, is_array in zip(leaves, self._is_array, strict=True)]
         self.data = [leaf for leaf, is_array in zip(leaves, self._is_array, strict=True) if is_array]
         """The arrays that the task holds."""
+        self.compiled: dict[Hashable, Any] = {}
+        """Programs made of these functions, by names that their makers give; all devices share what was traced."""
         self.static = task.static
         self._task = task
         self._metric = metric

@@ -30,6 +30,15 @@ _TOGETHER = 4  # a transfer costs as much as copying a few small rows; each is o
 _TOGETHER_BYTES = 2**25
 _LARGE_BYTES = 2**20
 
+# One of each for all blocks: what was traced for one device is not traced again for the next.
+_MOVE = jax.jit(move_rows, donate_argnums=0)
+_TAKE = jax.jit(take)
+_PUT = jax.jit(put, donate_argnums=0)
+_TAKE_MANY = jax.jit(packed)
+_PUT_MANY = jax.jit(unpacked_into, donate_argnums=0)
+_REPEATED = jax.jit(lambda x, num: jax.tree.map(lambda a: jnp.stack([a] * num), x), static_argnums=1)
+_COPY = jax.jit(lambda rows_M, num: jax.tree.map(lambda x: jnp.copy(x[:num]), rows_M), static_argnums=1)
+
 # Array names end in their axes: M rows, N chunks, C rows of a chunk, E evaluations.
 
 
@@ -76,18 +85,13 @@ class Block:
         """Whether there is a row beside the others."""
         self._data = jax.device_put(programs.data, device)
         self._num_rows = num_rows
-        self._trains: dict[tuple[Shape, tuple[int, ...], int], Any] = {}
-        self._move = jax.jit(move_rows, donate_argnums=0)
-        self._take = jax.jit(take)
-        self._put = jax.jit(put, donate_argnums=0)
-        self._take_many = jax.jit(packed)
-        self._put_many = jax.jit(unpacked_into, donate_argnums=0)
-        self._copy = jax.jit(lambda rows_M: jax.tree.map(lambda x: jnp.copy(x[:num_rows]), rows_M))
         self._sources: Mapping[int, int] = {}
         self._rows_M = self._filled(iter(states))
         self._arrivals: Arrivals | None = None
         if not is_alone:
-            self._arrivals = self._arriving([], self.take_many([0]))
+            shapes = jax.eval_shape(packed, self._rows_M, np.zeros(self.num_together, np.int32))
+            nothing = jax.tree.map(lambda like: np.zeros(like.shape, like.dtype), shapes)
+            self._arrivals = self._arriving([], jax.device_put(nothing, device))
 
     def ready(
         self, turns: Mapping[int, Turn], plan: tuple[int, ...], chunk: int
@@ -113,19 +117,18 @@ class Block:
 
     def take_spare(self) -> Any:
         """Returns a copy of the row beside the others, where there is one."""
-        return self._take(self._rows_M, np.int32(self._num_rows))
+        return _TAKE(self._rows_M, np.int32(self._num_rows))
 
     def _filled(self, states: Iterator[Any]) -> Any:
         """Returns the rows, filled one by one, so that no second population is in memory; a spare one is the last."""
         first = jax.device_put(next(states), self._device)
         wanted = _signature(first)
         num = self._num_rows + self.has_spare
-        repeated = jax.jit(lambda x: jax.tree.map(lambda a: jnp.stack([a] * num), x))
-        rows_M = repeated(first)
+        rows_M = _REPEATED(first, num)
         for row, state in enumerate(states, start=1):
             if _signature(state) != wanted:
                 raise StateMismatch(_UNLIKE)
-            rows_M = self._put(rows_M, jax.device_put(state, self._device), np.int32(row))
+            rows_M = _PUT(rows_M, jax.device_put(state, self._device), np.int32(row))
         return rows_M
 
     def move(self, sources: Mapping[int, int]) -> None:
@@ -135,8 +138,9 @@ class Block:
 
     def settle(self) -> None:
         """Copies in place what `move` and `put_many` have noted and no training has read yet."""
-        if self._arrivals is not None and self._arrivals.count:
-            self._rows_M = self._put_many(self._rows_M, *self._taken_arrivals())
+        arrivals = self._taken_arrivals()
+        if arrivals is not None and arrivals.count:
+            self._rows_M = _PUT_MANY(self._rows_M, *arrivals)
         sources, self._sources = self._sources, {}
         direct: list[tuple[int, int]] = []
         aside = None
@@ -166,25 +170,26 @@ class Block:
         if from_to:
             padded = np.zeros((self._num_rows, 2), np.int32)
             padded[: len(from_to)] = from_to
-            self._rows_M = self._move(self._rows_M, padded, np.int32(len(from_to)))
+            self._rows_M = _MOVE(self._rows_M, padded, np.int32(len(from_to)))
         return []
 
     def prepare(self) -> None:
         """Makes the programs that will copy rows, by copying none."""
-        self._rows_M = self._move(self._rows_M, np.zeros((self._num_rows, 2), np.int32), np.int32(0))
+        self._rows_M = _MOVE(self._rows_M, np.zeros((self._num_rows, 2), np.int32), np.int32(0))
         self.take(0)
         if self._arrivals is not None:
-            self._rows_M = self._put_many(self._rows_M, *self._arrivals)
+            self._rows_M = _PUT_MANY(self._rows_M, *self._arrivals)
+            self.take_many([0])
 
     def take(self, row: int) -> Any:
         """Returns a copy of a row."""
         self._look_at([row])
-        return self._take(self._rows_M, np.int32(row))
+        return _TAKE(self._rows_M, np.int32(row))
 
     def put(self, row: int, state: Any) -> None:
         """Overwrites a row."""
         self._look_at([row])
-        self._rows_M = self._put(self._rows_M, jax.device_put(state, self._device), np.int32(row))
+        self._rows_M = _PUT(self._rows_M, jax.device_put(state, self._device), np.int32(row))
 
     @property
     def num_together(self) -> int:
@@ -197,7 +202,7 @@ class Block:
         self._look_at(rows)
         padded = np.full(self.num_together, rows[0], np.int32)
         padded[: len(rows)] = rows
-        taken: Packed = self._take_many(self._rows_M, padded)
+        taken: Packed = _TAKE_MANY(self._rows_M, padded)
         return taken
 
     def put_many(self, rows: Sequence[int], states: Packed) -> None:
@@ -225,7 +230,7 @@ class Block:
         self.settle()
         is_large = _bytes(self._rows_M) > _LARGE_BYTES * self._num_rows
         seen = self._device if is_large and self._device.platform == "cpu" else None
-        return Frozen(self._copy(self._rows_M), self._take, seen)
+        return Frozen(_COPY(self._rows_M, self._num_rows), seen)
 
     def _ready(
         self,
@@ -253,33 +258,32 @@ class Block:
             "hp": shape.arrays([turn.hyperparameters for turn in padded]),
         }
         given = jax.tree.map(lambda a: a.reshape(-1, chunk, *a.shape[1:]), arrays)
-        name = (shape, plan, chunk)
-        if name not in self._trains:
-            self._trains[name] = jax.jit(
+        name, compiled = ("chunks", shape, plan), self._programs.compiled
+        if name not in compiled:
+            compiled[name] = jax.jit(
                 partial(train_chunks, partial(self._programs.train, shape, plan)), donate_argnums=0
             )
         members, num_chunks = [turn.member for turn in turns], np.int32(-(-len(group) // chunk))
-        return lambda: (members, self.apply(self._trains[name], given, num_chunks, arrivals))
+        return lambda: (members, self.apply(compiled[name], given, num_chunks, arrivals))
 
 
 @final
 class Frozen:
     """The rows of a block as they were."""
 
-    def __init__(self, rows_M: Any, take: Any, device: Any) -> None:
+    def __init__(self, rows_M: Any, device: Any) -> None:
         self._rows_M = rows_M
-        self._take = take
         self._device = device
 
     def take(self, row: int) -> Any:
         """Returns a row: a copy, or where rows are large and the host's memory is the device's, a view."""
         if self._device is None:
-            return self._take(self._rows_M, np.int32(row))
+            return _TAKE(self._rows_M, np.int32(row))
         return jax.tree.map(lambda leaf_M: self._seen(leaf_M, row), self._rows_M)
 
     def _seen(self, leaf_M: Any, row: int) -> Any:
         if jnp.issubdtype(leaf_M.dtype, jax.dtypes.prng_key) or leaf_M.weak_type:  # numpy's arrays are neither
-            return self._take(leaf_M, np.int32(row))
+            return _TAKE(leaf_M, np.int32(row))
         return jax.device_put(np.asarray(leaf_M)[row], self._device)
 
 
