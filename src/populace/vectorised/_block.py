@@ -23,19 +23,17 @@ from populace._errors import StateMismatch
 from populace.jax import Programs, Shape
 from populace.space import Hyperparameters
 from populace.vectorised._copies import ASIDE, in_order
-from populace.vectorised._packed import Arrivals, Packed, packed, unpacked_into
+from populace.vectorised._packed import Arrivals, Packed, packed, unpacked
 from populace.vectorised._row_programs import move_rows, put, take, train_chunks
 
-_TOGETHER = 4  # a transfer costs as much as copying a few small rows; each is of as many, or programs would multiply
+_TOGETHER = 8  # a transfer costs as much as copying a few small rows; each is of as many, or programs would multiply
 _TOGETHER_BYTES = 2**25
-_LARGE_BYTES = 2**20
 
 # One of each for all blocks: what was traced for one device is not traced again for the next.
 _MOVE = jax.jit(move_rows, donate_argnums=0)
 _TAKE = jax.jit(take)
 _PUT = jax.jit(put, donate_argnums=0)
 _TAKE_MANY = jax.jit(packed)
-_PUT_MANY = jax.jit(unpacked_into, donate_argnums=0)
 _REPEATED = jax.jit(lambda x, num: jax.tree.map(lambda a: jnp.stack([a] * num), x), static_argnums=1)
 _COPY = jax.jit(lambda rows_M, num: jax.tree.map(lambda x: jnp.copy(x[:num]), rows_M), static_argnums=1)
 
@@ -104,10 +102,11 @@ class Block:
         for row, turn in turns.items():
             groups[self._programs.shape_of(turn.hyperparameters)][row] = turn
         if len(groups) > 1 or not self._can_read(turns):
-            self.settle()
+            self._settle_sources()
         sources, self._sources = self._sources, {}
-        arrivals = self._taken_arrivals()
-        return [self._ready(shape, group, sources, arrivals, plan, chunk) for shape, group in groups.items()]
+        return [
+            self._ready(shape, group, sources, self._taken_arrivals(), plan, chunk) for shape, group in groups.items()
+        ]
 
     def apply(self, program: Any, *arguments: Any) -> Any:
         """Hands rows and data to a program, which gives rows back; returns what else it does."""
@@ -139,8 +138,13 @@ class Block:
     def settle(self) -> None:
         """Copies in place what `move` and `put_many` have noted and no training has read yet."""
         arrivals = self._taken_arrivals()
-        if arrivals is not None and arrivals.count:
-            self._rows_M = _PUT_MANY(self._rows_M, *arrivals)
+        if arrivals is not None and arrivals.count:  # seldom, so a program of its own would take longer to compile
+            held = jax.device_get(arrivals.packed)
+            for place, row in enumerate(arrivals.rows_C[: arrivals.count]):
+                self._rows_M = self._with(row, unpacked(held, place, self._rows_M))
+        self._settle_sources()
+
+    def _settle_sources(self) -> None:
         sources, self._sources = self._sources, {}
         direct: list[tuple[int, int]] = []
         aside = None
@@ -178,7 +182,6 @@ class Block:
         self._rows_M = _MOVE(self._rows_M, np.zeros((self._num_rows, 2), np.int32), np.int32(0))
         self.take(0)
         if self._arrivals is not None:
-            self._rows_M = _PUT_MANY(self._rows_M, *self._arrivals)
             self.take_many([0])
 
     def take(self, row: int) -> Any:
@@ -189,7 +192,10 @@ class Block:
     def put(self, row: int, state: Any) -> None:
         """Overwrites a row."""
         self._look_at([row])
-        self._rows_M = _PUT(self._rows_M, jax.device_put(state, self._device), np.int32(row))
+        self._rows_M = self._with(row, state)
+
+    def _with(self, row: int, state: Any) -> Any:
+        return _PUT(self._rows_M, jax.device_put(state, self._device), np.int32(row))
 
     @property
     def num_together(self) -> int:
@@ -228,9 +234,7 @@ class Block:
     def copied(self) -> Frozen:
         """Returns all rows as they are now, without a spare one."""
         self.settle()
-        is_large = _bytes(self._rows_M) > _LARGE_BYTES * self._num_rows
-        seen = self._device if is_large and self._device.platform == "cpu" else None
-        return Frozen(_COPY(self._rows_M, self._num_rows), seen)
+        return Frozen(_COPY(self._rows_M, self._num_rows), self._device if self._device.platform == "cpu" else None)
 
     def _ready(
         self,
@@ -276,7 +280,7 @@ class Frozen:
         self._device = device
 
     def take(self, row: int) -> Any:
-        """Returns a row: a copy, or where rows are large and the host's memory is the device's, a view."""
+        """Returns a row: a copy, or where the host's memory is the device's, a view, for which no program must wait."""
         if self._device is None:
             return _TAKE(self._rows_M, np.int32(row))
         return jax.tree.map(lambda leaf_M: self._seen(leaf_M, row), self._rows_M)

@@ -62,24 +62,42 @@ def unpacked_into(rows_M: Any, packed: Packed, rows_C: Any, count: Any) -> Any:
         count: How many of these there are.
     """
     leaves_M, structure = jax.tree.flatten(rows_M)
+    plain_M = [_plain(leaf_M) for leaf_M in leaves_M]
+
+    def one(index: Any, held: list[Any]) -> list[Any]:
+        starts: dict[str, int] = defaultdict(int)
+        written = []
+        for leaf_M in held:
+            name, shape = leaf_M.dtype.name, leaf_M.shape[1:]
+            length = math.prod(shape)
+            row = jax.lax.dynamic_slice(packed[name], (index, starts[name]), (1, length))
+            starts[name] += length
+            written.append(jax.lax.dynamic_update_index_in_dim(leaf_M, row.reshape(shape), rows_C[index], 0))
+        return written
+
+    held = jax.lax.fori_loop(0, count, one, plain_M)
+    pairs = zip(leaves_M, plain_M, held, strict=True)
+    return jax.tree.unflatten(structure, [new if was is leaf else _like(leaf, new) for leaf, was, new in pairs])
+
+
+def unpacked(packed: Packed, place: int, rows_M: Any) -> Any:
+    """Returns one of the rows that were packed, out of arrays of the host.
+
+    Args:
+        packed: What was packed.
+        place: Which of its rows.
+        rows_M: Rows alike.
+    """
+    leaves_M, structure = jax.tree.flatten(rows_M)
     starts: dict[str, int] = defaultdict(int)
-    written = []
+    row = []
     for leaf_M in leaves_M:
         plain_M = _plain(leaf_M)
-        name, length = plain_M.dtype.name, math.prod(plain_M.shape[1:])
-        part_CL = packed[name][:, starts[name] : starts[name] + length]
-        starts[name] += length
-        filled_M = _filled(plain_M, part_CL.reshape(len(rows_C), *plain_M.shape[1:]), rows_C, count)
-        written.append(filled_M if plain_M is leaf_M else _like(leaf_M, filled_M))
-    return jax.tree.unflatten(structure, written)
-
-
-def _filled(leaf_M: Any, part_C: Any, rows_C: Any, count: Any) -> Any:
-    def one(index: Any, held_M: Any) -> Any:
-        row = jax.lax.dynamic_index_in_dim(part_C, index, keepdims=False)
-        return jax.lax.dynamic_update_index_in_dim(held_M, row, rows_C[index], 0)
-
-    return jax.lax.fori_loop(0, count, one, leaf_M)
+        name, shape = plain_M.dtype.name, plain_M.shape[1:]
+        values = packed[name][place, starts[name] : starts[name] + math.prod(shape)].reshape(shape)
+        starts[name] += math.prod(shape)
+        row.append(values if plain_M is leaf_M else _like(leaf_M, values))
+    return jax.tree.unflatten(structure, row)
 
 
 def _plain(leaf_M: Any) -> Any:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from populace.vectorised._packed import Arrivals, unpacked_into
 
-_TILE = 2**16  # items; at four bytes each, two tiles fit in the nearer caches
+_TILE = 2**14  # items; at four bytes each, two tiles fit in the nearest cache but one
 
 # Array names end in their axes: M rows, N chunks, C rows of a chunk, E evaluations.
 

@@ -51,7 +51,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self.last_s = 0.0
-        """How long the last batch took."""
+        """Processor time that the last batch took of the training; waiting for disk or device takes none."""
 
     @property
     def is_busy(self) -> bool:
@@ -90,12 +90,12 @@ class Writer:
             raise error
 
     def _run(self, batch: Batch) -> None:
-        began = time.perf_counter()
+        began = time.thread_time()
         try:
             self._write(batch)
         except BaseException as error:
             self._error = error
-        self.last_s = time.perf_counter() - began
+        self.last_s = time.thread_time() - began
 
     def _write(self, batch: Batch) -> None:
         saved = {id: self._save(id, get()) for id, get in batch.states.items()}
