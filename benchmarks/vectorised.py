@@ -321,7 +321,8 @@ def _overhead_case(policy: str) -> dict[str, float]:
             jax.block_until_ready(rows.train(turns, (20,), 16))
         bare, bare_core = (time.perf_counter() - began) / 100, (time.process_time() - core) / 100
         marks.clear()
-        _tune(populace.Vectorised(devices=2, chunk=16), 141, population=64, policy=chosen)
+        # Written every 50 generations, so that what is measured holds its share of that.
+        _tune(populace.Vectorised(devices=2, chunk=16, checkpoint_every=50), 141, population=64, policy=chosen)
         wall, core = ((marks[140][i] - marks[40][i]) / 100 for i in range(2))
         shares.append(1 - bare / wall)
         core_shares.append(1 - bare_core / core)

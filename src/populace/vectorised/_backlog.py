@@ -15,7 +15,7 @@ from populace.vectorised._rows import Rows
 from populace.vectorised._writer import Batch, Writer
 
 _WRITE_EVERY_S = 1.0
-_WRITE_SHARE = 0.05
+_WRITE_SHARE = 0.025
 
 
 @final

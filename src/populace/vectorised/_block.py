@@ -28,6 +28,7 @@ from populace.vectorised._row_programs import move_rows, put, take, train_chunks
 
 _TOGETHER = 8  # a transfer costs as much as copying a few small rows; each is of as many, or programs would multiply
 _TOGETHER_BYTES = 2**25
+_LARGE_BYTES = 2**20
 
 # One of each for all blocks: what was traced for one device is not traced again for the next.
 _MOVE = jax.jit(move_rows, donate_argnums=0)
@@ -234,7 +235,8 @@ class Block:
     def copied(self) -> Frozen:
         """Returns all rows as they are now, without a spare one."""
         self.settle()
-        return Frozen(_COPY(self._rows_M, self._num_rows), self._device if self._device.platform == "cpu" else None)
+        seen = self._device if self._device.platform == "cpu" else None
+        return Frozen(_COPY(self._rows_M, self._num_rows), self._num_rows, seen)
 
     def _ready(
         self,
@@ -275,20 +277,32 @@ class Block:
 class Frozen:
     """The rows of a block as they were."""
 
-    def __init__(self, rows_M: Any, device: Any) -> None:
+    def __init__(self, rows_M: Any, num_rows: int, device: Any) -> None:
         self._rows_M = rows_M
+        self._num_rows = num_rows
+        self._is_large = _bytes(rows_M) > _LARGE_BYTES * num_rows
+        self._small: list[Any] | None = None
         self._device = device
 
     def take(self, row: int) -> Any:
         """Returns a row: a copy, or where the host's memory is the device's, a view, for which no program must wait."""
         if self._device is None:
             return _TAKE(self._rows_M, np.int32(row))
-        return jax.tree.map(lambda leaf_M: self._seen(leaf_M, row), self._rows_M)
+        if self._is_large:
+            return self._seen([row])[0]
+        if self._small is None:
+            self._small = self._seen(range(self._num_rows))
+        return self._small[row]
 
-    def _seen(self, leaf_M: Any, row: int) -> Any:
-        if jnp.issubdtype(leaf_M.dtype, jax.dtypes.prng_key) or leaf_M.weak_type:  # numpy's arrays are neither
-            return _TAKE(leaf_M, np.int32(row))
-        return jax.device_put(np.asarray(leaf_M)[row], self._device)
+    def _seen(self, rows: Sequence[int]) -> list[Any]:
+        """Returns rows as they lie in the host's memory; handing over many at once takes a quarter of the time."""
+        return list(jax.device_put([jax.tree.map(partial(_view, row), self._rows_M) for row in rows], self._device))
+
+
+def _view(row: int, leaf_M: Any) -> Any:
+    if jnp.issubdtype(leaf_M.dtype, jax.dtypes.prng_key) or leaf_M.weak_type:  # numpy's arrays are neither
+        return _TAKE(leaf_M, np.int32(row))
+    return np.asarray(leaf_M)[row]
 
 
 def _bytes(rows_M: Any) -> int:

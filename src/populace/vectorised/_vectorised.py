@@ -34,7 +34,7 @@ class Vectorised(Executor):
             alone, and not a bit differs; wider ones differ in the last bits. "auto": in a synchronous run, whose log is
             to depend on the seed alone, 1 on a processor and all members elsewhere; else found by measuring.
         checkpoint_every: Generations between checkpoints of the population; None checkpoints every second, and less
-            often where writing would take more than a twentieth of the time.
+            often where saving the states would take more than a fortieth of a core's time.
         generations_per_call: How many generations the device trains before the host looks again. It changes nothing but
             the speed of short intervals. More than 1 needs one device (which it takes where `devices` is left out),
             Truncation without a guard, one of the paper's ways to explore, and hyperparameters that are all numbers

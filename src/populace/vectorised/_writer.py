@@ -51,7 +51,8 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         self.last_s = 0.0
-        """Processor time that the last batch took of the training; waiting for disk or device takes none."""
+        """Processor time that saving the states of the last batch took. Waiting for disk or device takes none of the
+        training's, and the log is as long whenever it is written."""
 
     @property
     def is_busy(self) -> bool:
@@ -90,15 +91,15 @@ class Writer:
             raise error
 
     def _run(self, batch: Batch) -> None:
-        began = time.thread_time()
         try:
             self._write(batch)
         except BaseException as error:
             self._error = error
-        self.last_s = time.thread_time() - began
 
     def _write(self, batch: Batch) -> None:
+        began = time.thread_time()
         saved = {id: self._save(id, get()) for id, get in batch.states.items()}
+        self.last_s = time.thread_time() - began
         generations = [[_with(one, saved) for one in generation] for generation in batch.generations]
         store = self._open_store()
         try:
