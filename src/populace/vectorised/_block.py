@@ -6,6 +6,7 @@ another without a new program. All calls return before the device is done.
 
 A row that is to become a copy of another is not copied, where this can be helped: it is noted, and when the row trains
 next, its chunk reads the other one instead. Rows that read others train first, so nobody reads what has moved on.
+A row that has come from another device waits likewise until the next training, which puts it in before anything else.
 """
 
 from __future__ import annotations
