@@ -71,8 +71,17 @@ class Bench:
         return place
 
     def list_sites(self, scenario: str) -> list[Site]:
-        """Returns the calls of an undisturbed run."""
-        place = self.place(f"trace-{scenario}", scenario)
+        """Returns the calls of an undisturbed run, once two runs in a row have made the same.
+
+        Now and then one opens a file once more than all others do, and what it alone did cannot be hit again.
+        """
+        lists: list[list[Site]] = []
+        while len(lists) < 2 or lists[-1] != lists[-2]:
+            assert len(lists) < _ATTEMPTS, "two undisturbed runs in a row make the same system calls"
+            lists.append(self._listed(scenario, self.place(f"trace-{scenario}-{len(lists)}", scenario)))
+        return lists[-1]
+
+    def _listed(self, scenario: str, place: Path) -> list[Site]:
         ending = _child(place, "create" if scenario == "fresh" else "resume", tracing())
         assert ending is not None
         assert ending.code == 0, ending.said
