@@ -145,7 +145,7 @@ def test_members_change_places_instead_of_sending_states(rows, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("length", [10, 300_000])
+@pytest.mark.parametrize("length", [10, 300_000, 4_000_000])
 def test_frozen_rows_are_saved_as_copies_would_be(length):
     """Large rows are seen where they are, since copies take memory; training goes on meanwhile."""
 

@@ -29,7 +29,6 @@ from populace.vectorised._row_programs import move_rows, put, take, train_chunks
 
 _TOGETHER = 8  # a transfer costs as much as copying a few small rows; each is of as many, or programs would multiply
 _TOGETHER_BYTES = 2**25
-_LARGE_BYTES = 2**20
 
 # One of each for all blocks: what was traced for one device is not traced again for the next.
 _MOVE = jax.jit(move_rows, donate_argnums=0)
@@ -281,7 +280,7 @@ class Frozen:
     def __init__(self, rows_M: Any, num_rows: int, device: Any) -> None:
         self._rows_M = rows_M
         self._num_rows = num_rows
-        self._is_large = _bytes(rows_M) > _LARGE_BYTES * num_rows
+        self._is_large = _bytes(rows_M) > _TOGETHER_BYTES  # all rows once more would be a third population
         self._small: list[Any] | None = None
         self._device = device
 

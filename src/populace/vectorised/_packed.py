@@ -63,16 +63,13 @@ def unpacked_into(rows_M: Any, packed: Packed, rows_C: Any, count: Any) -> Any:
     """
     leaves_M, structure = jax.tree.flatten(rows_M)
     plain_M = [_plain(leaf_M) for leaf_M in leaves_M]
+    spans = _spans(plain_M)
 
     def one(index: Any, held: list[Any]) -> list[Any]:
-        starts: dict[str, int] = defaultdict(int)
         written = []
-        for leaf_M in held:
-            name, shape = leaf_M.dtype.name, leaf_M.shape[1:]
-            length = math.prod(shape)
-            row = jax.lax.dynamic_slice(packed[name], (index, starts[name]), (1, length))
-            starts[name] += length
-            written.append(jax.lax.dynamic_update_index_in_dim(leaf_M, row.reshape(shape), rows_C[index], 0))
+        for leaf_M, (name, start, length) in zip(held, spans, strict=True):
+            row = jax.lax.dynamic_slice(packed[name], (index, start), (1, length)).reshape(leaf_M.shape[1:])
+            written.append(jax.lax.dynamic_update_index_in_dim(leaf_M, row, rows_C[index], 0))
         return written
 
     held = jax.lax.fori_loop(0, count, one, plain_M)
@@ -89,15 +86,23 @@ def unpacked(packed: Packed, place: int, rows_M: Any) -> Any:
         rows_M: Rows alike.
     """
     leaves_M, structure = jax.tree.flatten(rows_M)
-    starts: dict[str, int] = defaultdict(int)
+    plain_M = [_plain(leaf_M) for leaf_M in leaves_M]
     row = []
-    for leaf_M in leaves_M:
-        plain_M = _plain(leaf_M)
-        name, shape = plain_M.dtype.name, plain_M.shape[1:]
-        values = packed[name][place, starts[name] : starts[name] + math.prod(shape)].reshape(shape)
-        starts[name] += math.prod(shape)
-        row.append(values if plain_M is leaf_M else _like(leaf_M, values))
+    for leaf_M, plain, (name, start, length) in zip(leaves_M, plain_M, _spans(plain_M), strict=True):
+        values = packed[name][place, start : start + length].reshape(plain.shape[1:])
+        row.append(values if plain is leaf_M else _like(leaf_M, values))
     return jax.tree.unflatten(structure, row)
+
+
+def _spans(plain_M: list[Any]) -> list[tuple[str, int, int]]:
+    """Returns where each of some arrays lies when packed: type of number, first place, length."""
+    starts: dict[str, int] = defaultdict(int)
+    spans = []
+    for leaf_M in plain_M:
+        name, length = leaf_M.dtype.name, math.prod(leaf_M.shape[1:])
+        spans.append((name, starts[name], length))
+        starts[name] += length
+    return spans
 
 
 def _plain(leaf_M: Any) -> Any:
