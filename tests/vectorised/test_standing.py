@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from populace.core import PBT, Evaluation, Mode, RunSpec, decide, decision_key, outcome_of, parent_of
+from populace.core import PBT, Mode, RunSpec, decide, decision_key, parent_of
 from populace.core.exploit import BinaryTournament, Halves
 from populace.core.explore import Mixture
+from populace.jax import SCORE
 from populace.space import Choice, IntUniform, LogUniform, Space, Uniform
-from populace.store import Changes, Claim, Ending
+from populace.store import Changes, Claim
 from populace.vectorised._decision_keys import DecisionKeys
+from populace.vectorised._measured import Measured
 from populace.vectorised._standing import Standing
 
 SPACE = Space({"lr": LogUniform(1e-5, 1e-1), "x": Uniform(0, 1), "n": IntUniform(1, 9), "kind": Choice(["a", "b"])})
@@ -51,7 +53,7 @@ def test_everybody_is_decided_on_as_by_a_worker(policy, size, num_generations, s
             population = replace(standing.population, _told={})  # nothing handed on
             expected = [decide(population, m, policy, decision_key(seed, m, generation)) for m in range(size)]
         begun = standing.begin(2)
-        endings = {}
+        scores = []
         for member, draft in begun.drafts.items():
             if generation:
                 decision, newest = expected[member], population.latest[member]
@@ -61,12 +63,8 @@ def test_everybody_is_decided_on_as_by_a_worker(policy, size, num_generations, s
                 assert list(draft.why.items()) == list(decision.why.items())
                 assert draft.start_step == population.latest[parent.member].end_step
             score = float(luck.choice([math.nan, 0.01 * member + generation + luck.normal()], p=[0.05, 0.95]))
-            evaluation = Evaluation(step=draft.start_step + 2, score=score, metrics={})
-            endings[member] = Ending(
-                generation=generation, outcome=outcome_of(score), evaluations=(evaluation,), checkpoint=None,
-                checkpoint_bytes=0,
-            )  # fmt: skip
-        standing.end(begun, endings, 2 * generation)
+            scores.append([score])
+        standing.end(begun, Measured(spec, (2,), {SCORE: np.array(scores)}), 2 * generation)
     assert all(s.checkpoint_kept and s.member_end == 2 * num_generations for s in standing.population.latest)
 
 

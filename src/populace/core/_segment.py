@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple, final
 
 from populace._errors import UsageError
@@ -105,7 +106,7 @@ class Segment:
     ended_at: float | None = None
     """Wall time of the end, for display only."""
 
-    @property
+    @cached_property
     def id(self) -> SegmentId:
         """Its name."""
         return SegmentId(self.member, self.generation)

@@ -9,8 +9,9 @@ same everywhere, a device may decide by itself, and the host derive its decision
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from types import ModuleType
 from typing import final
 
@@ -21,7 +22,7 @@ from populace.core._guard import Guard
 from populace.core._pbt import PBT, Compare, Copy
 from populace.core._policy import Policy
 from populace.core._population import Population
-from populace.core._score import Diverged, Finite, Mode, Outcome, status_of
+from populace.core._score import Diverged, Finite, Mode, Status
 from populace.core._segment import SegmentId, Why
 from populace.core._ties import ties
 from populace.core.exploit import Truncation
@@ -88,8 +89,6 @@ class Level:
 
     generation: int
     """Which."""
-    outcomes: Sequence[Finite | Diverged]
-    """How it ended, per member."""
     hyperparameters: Sequence[Hyperparameters]
     """What it trained with, per member."""
     better_P: Floats
@@ -107,10 +106,15 @@ class Answers:
     """Whose weights each member goes on with: its own, or a donor's."""
     hyperparameters: Sequence[Hyperparameters]
     """What it trains with."""
-    whys: Sequence[Why]
-    """The numbers that led to it."""
     codes_PD: Floats
     """The hyperparameters, by the columns of the space."""
+    tell: Callable[[], Sequence[Why]]
+    """Makes `whys`."""
+
+    @cached_property
+    def whys(self) -> Sequence[Why]:
+        """The numbers that led to it; made when first asked for, since nobody trains by them."""
+        return self.tell()
 
 
 @final
@@ -152,34 +156,36 @@ class Together:
 
     def level(self, population: Population) -> Level | None:
         """Returns the population as one that stands level; None where it does not, or holds values it only reads."""
-        outcomes, rows = [], []
+        rows = []
         generations = {None if s is None else s.generation for s in population.latest}
         for s in population.latest:
             if s is None or s.parent_damaged or s.end_step < self._policy.burn_in or len(generations) > 1:
                 return None
             if not isinstance(s.outcome, Finite | Diverged) or s.can_donate != isinstance(s.outcome, Finite):
                 return None
-            outcomes.append(s.outcome)
             codes = [column.code(s.hyperparameters[name]) for name, column in self.columns.items()]
             rows.append([code for code in codes if code is not None])
             if len(rows[-1]) < len(codes):
                 return None
         return Level(
             generation=generations.pop() or 0,
-            outcomes=outcomes,
             hyperparameters=[s.hyperparameters for s in population.latest if s is not None],
             better_P=population.better_P,
             codes_PD=np.array(rows, np.float64),
         )
 
-    def level_after(self, answers: Answers, generation: int, outcomes: Sequence[Finite | Diverged]) -> Level:
-        """Returns the level once everybody has trained a generation as answered."""
-        better = [self._mode.orient(o.value) if isinstance(o, Finite) else -np.inf for o in outcomes]
+    def level_after(self, answers: Answers, generation: int, better_P: Floats) -> Level:
+        """Returns the level once everybody has trained a generation as answered.
+
+        Args:
+            answers: What everybody did.
+            generation: Which generation that was.
+            better_P: How it ended: scores where larger is better, -inf for diverged members.
+        """
         return Level(
             generation=generation,
-            outcomes=outcomes,
             hyperparameters=answers.hyperparameters,
-            better_P=np.array(better, np.float64),
+            better_P=better_P,
             codes_PD=answers.codes_PD,
         )
 
@@ -191,12 +197,16 @@ class Together:
         for member in np.flatnonzero(copies_P):
             sources_P[member] = order_P[self._pick(draws, at, int(member), int(num_donors))]
         codes_PD = self._explored(level, draws, at, sources_P)
-        hyperparameters, whys = [], []
-        for m, (source, above) in enumerate(zip(sources_P.tolist(), above_P.tolist(), strict=True)):
-            clones = source != m
-            hyperparameters.append(self._values(codes_PD[m]) if clones else level.hyperparameters[m])
-            whys.append(self._why(level, m, above, int(num_donors), source if clones else None))
-        return Answers(sources=sources_P.tolist(), hyperparameters=hyperparameters, whys=whys, codes_PD=codes_PD)
+        hyperparameters = list(level.hyperparameters)
+        for clone in np.flatnonzero(sources_P != np.arange(self._size)).tolist():
+            hyperparameters[clone] = self._values(codes_PD[clone])
+        sources = sources_P.tolist()
+        return Answers(
+            sources=sources,
+            hyperparameters=hyperparameters,
+            codes_PD=codes_PD,
+            tell=lambda: self._whys(level, sources, above_P.tolist(), int(num_donors)),
+        )
 
     def ranked(self, m: ModuleType, better_P: Floats, tie_P: Longs) -> tuple[Places, Places, Bools, np.int64]:
         """Returns members best first; how many are above each; whether each is to be replaced; how many can donate.
@@ -297,18 +307,21 @@ class Together:
     def _values(self, codes_D: Floats) -> dict[str, Value]:
         return {n: c.value(code) for (n, c), code in zip(self.columns.items(), codes_D.tolist(), strict=True)}
 
-    def _why(self, level: Level, member: int, above: int, num_donors: int, donor: int | None) -> Why:
-        outcome = level.outcomes[member]
-        copied: Why = {}
-        if donor is not None:
-            copied = {"donor": str(SegmentId(donor, level.generation)), "donor_score": _score(level.outcomes[donor])}
-        if not isinstance(outcome, Finite):
-            why = {"rule": "replace", "status": status_of(outcome).value, "num_donors": num_donors}
-            return {**why, "score": None, **copied} if copied else why
-        why = {"rule": "truncation", "rank": above + 1, "of": self._size, "k": self.num_selected}
-        if copied:
-            why["num_donors"] = num_donors
-        return {**why, "score": outcome.value, **copied}
+    def _whys(self, level: Level, sources: Sequence[int], above: Sequence[int], num_donors: int) -> list[Why]:
+        scores = [self._mode.orient(better) if better > -np.inf else None for better in level.better_P.tolist()]
+        whys: list[Why] = []
+        for member, (source, score) in enumerate(zip(sources, scores, strict=True)):
+            copied: Why = {}
+            if source != member:
+                copied = {"donor": str(SegmentId(source, level.generation)), "donor_score": scores[source]}
+            if score is None:
+                why: Why = {"rule": "replace", "status": Status.DIVERGED.value, "num_donors": num_donors}
+                whys.append({**why, "score": None, **copied} if copied else why)
+                continue
+            counted = {"num_donors": num_donors} if copied else {}
+            why = {"rule": "truncation", "rank": above[member] + 1, "of": self._size, "k": self.num_selected}
+            whys.append({**why, **counted, "score": score, **copied})
+        return whys
 
 
 def _per_generation(is_so: Bools) -> Bools:
@@ -319,10 +332,6 @@ def _per_generation(is_so: Bools) -> Bools:
 def _is_second(longs: Longs) -> Bools:
     """Returns what `integers(2)` of a generator draws from its output."""
     return (longs >> np.uint64(31) & np.uint64(1)).astype(np.bool_)
-
-
-def _score(outcome: Outcome) -> float | None:
-    return outcome.value if isinstance(outcome, Finite) else None
 
 
 def _explores(explore: object) -> tuple[tuple[float, float] | None, float]:

@@ -60,7 +60,8 @@ class Key:
             UsageError: An integer is out of range.
             TypeError: A part is neither an integer nor a word.
         """
-        return self._like((*self.path, *map(number_of, path)), self._hashed)
+        numbers = [_word(part) if type(part) is str else number_of(part) for part in path]  # words are the most
+        return self._like((*self.path, *numbers), self._hashed)
 
     def with_hashed(self, hashed: Hashed) -> Key:
         """Returns this key, which knows what some keys below it were hashed to."""

@@ -23,7 +23,6 @@ from populace.store._protocol import (
     RunStatus,
     Standings,
     Store,
-    Trained,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +49,6 @@ __all__ = [
     "SqliteStore",
     "Standings",
     "Store",
-    "Trained",
     "file_system",
     "has_room",
     "refuse_network",

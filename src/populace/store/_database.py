@@ -31,6 +31,7 @@ Row = Mapping[str, Any]
 _BUSY_S = 60.0
 _ORDERED = "synchronous=NORMAL"
 _DIALECT = SQLiteDialect_pysqlite(paramstyle="named")
+_POSITIONAL = SQLiteDialect_pysqlite(paramstyle="qmark")
 
 
 @final
@@ -67,10 +68,9 @@ class Connection:
         text, constants = compiled(statement)
         return self._driver.execute(text, {**constants, **parameters})
 
-    def write_many(self, statement: Executable, rows: Iterable[Mapping[str, object]]) -> None:
-        """Runs a statement once per row."""
-        text, constants = compiled(statement)
-        self._driver.executemany(text, ({**constants, **row} for row in rows) if constants else rows)
+    def write_rows(self, statement: Executable, rows: Iterable[tuple[object, ...]]) -> None:
+        """Runs a statement once per row, whose values stand in the order of its parameters: much the fastest."""
+        self._driver.executemany(_positional(statement), rows)
 
     def has(self, metadata: MetaData) -> bool:
         """Returns whether any of these tables exists."""
@@ -321,3 +321,10 @@ def compiled(statement: Executable) -> tuple[str, Mapping[str, object]]:
     compiled = statement.compile(dialect=_DIALECT)
     assert isinstance(compiled, SQLCompiler)
     return str(compiled), {name: given.value for given, name in compiled.bind_names.items() if not given.required}
+
+
+@cache
+def _positional(statement: Executable) -> str:
+    """Returns a statement's text with places for its values."""
+    assert isinstance(statement, CompilerElement)
+    return str(statement.compile(dialect=_POSITIONAL))

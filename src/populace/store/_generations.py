@@ -1,25 +1,25 @@
 """Whole generations at once: what a process writes that trains the population in one program, in one transaction.
 
-Written row by row they would cost more than the training: here every table is written once per call, in bulk.
+Written row by row they would cost more than the training. Here every table is written once per call, segments as plain
+rows, and the lines of the log are made of them by the database itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from populace.core import Finite, SegmentId, base_of
+from populace.core import Segment, SegmentId, base_of
 from populace.store import _queries as q
-from populace.store._protocol import Claim, EventKind, Trained
+from populace.store._protocol import Claim
 from populace.store._rows import dumps, evaluations_to_text, outcome_columns, segment_from_row
 from populace.store._transaction import Transaction, best_of, precedence_of_best
 
-_BEGUN, _PUBLISHED = EventKind.BEGUN.value, EventKind.PUBLISHED.value
-_SAVED, _UNSAVED = dumps({}), dumps({"unsaved": True})
+_NOBODY = (None, None)
 
 
 def publish_generations(
-    tx: Transaction, claims: Sequence[Claim], generations: Sequence[Sequence[Trained]], at: float
+    tx: Transaction, claims: Sequence[Claim], generations: Sequence[Sequence[Segment]], at: float
 ) -> tuple[str, ...]:
     """Writes generations of segments, each begun and ended; returns what nothing refers to any more.
 
@@ -29,93 +29,63 @@ def publish_generations(
         generations: Oldest first; the decisions of each were taken from the population at the end of the one before.
         at: Wall time, for display only.
     """
-    rows = {claim.member: dict(tx.fence(claim)) for claim in claims}
+    members = {claim.member: tx.fence(claim) for claim in claims}
     by = {claim.member: claim for claim in claims}
-    newest = [tx.segment(SegmentId(m, row["generation"] - 1)) for m, row in rows.items() if row["generation"]]
+    newest = [tx.segment(SegmentId(m, row["generation"] - 1)) for m, row in members.items() if row["generation"]]
     candidates = [base_of(segment_from_row(row)) for row in newest if row is not None]
-    sequence = tx.sql.value(q.SEQUENCE)
-    segments: list[dict[str, Any]] = []
-    events: list[dict[str, Any]] = []
-    best, best_precedence = best_of(tx.run), precedence_of_best(tx.run)
+    before = sequence = tx.sql.value(q.SEQUENCE)
+    mode, best, best_precedence = tx.limits.mode, best_of(tx.run), precedence_of_best(tx.run)
+    rows: list[tuple[Any, ...]] = []
     for generation in generations:
-        snapshot = sequence
-        for trained in generation:
-            sequence += 1
-            row, claim = rows[trained.member], by[trained.member]
-            events.append(_event(sequence, _BEGUN, row, claim, at, _SAVED))
-            segments.append(_segment(row, claim, trained, snapshot, sequence, at))
-        for trained, columns in zip(generation, segments[-len(generation) :], strict=True):
-            sequence += 1
-            row, ending = rows[trained.member], trained.ending
-            detail = _UNSAVED if ending.checkpoint is None else _SAVED
-            events.append(_event(sequence, _PUBLISHED, row, by[trained.member], at, detail))
-            columns["ended"] = sequence
-            if isinstance(ending.outcome, Finite):
-                better = tx.limits.mode.orient(ending.outcome.value)
-                precedence = (better, -row["generation"], -trained.member)
+        begun, ended = sequence, sequence + len(generation)
+        for place, segment in enumerate(generation, 1):
+            rows.append(_row(segment, by[segment.member], (sequence, begun + place, ended + place), at))
+            if segment.better(mode) >= best_precedence[0] and segment.score is not None:
+                precedence = segment.precedence(mode)
                 if precedence > best_precedence:
-                    best, best_precedence = SegmentId(trained.member, row["generation"]), precedence
-            row["generation"] += 1
-            row["steps"] += trained.draft.num_steps
-    tx.sql.write_many(q.ADD_EVENTS, events)
-    tx.sql.write_many(q.BEGIN_SEGMENT, segments)
-    for row in rows.values():
-        tx.live(row, failures=0)
-    tx.sql.write(q.COUNT_SEGMENTS, count=len(segments))
+                    best, best_precedence = segment.id, precedence
+        sequence += 2 * len(generation)
+    tx.sql.write_rows(q.BEGIN_SEGMENT, rows)
+    tx.sql.write(q.LOG_SEGMENTS, after=before, generation=min(segment.generation for segment in generations[0]))
+    for segment in {segment.member: segment for generation in generations for segment in generation}.values():
+        advanced = {**members[segment.member], "generation": segment.generation + 1, "steps": segment.member_end}
+        tx.live(advanced, failures=0)
+    tx.sql.write(q.COUNT_SEGMENTS, count=len(rows))
     if best is not None and best != best_of(tx.run):
         candidates.append(best_of(tx.run))
         tx.sql.write(q.NEW_BEST, better=best_precedence[0], **best._asdict())
     return tx.collect(candidates)
 
 
-def _event(sequence: int, kind: str, row: Mapping[str, Any], claim: Claim, at: float, detail: str) -> dict[str, Any]:
-    return {
-        "sequence": sequence,
-        "kind": kind,
-        "member": row["id"],
-        "generation": row["generation"],
-        "epoch": claim.epoch,
-        "worker": claim.worker,
-        "at": at,
-        "detail": detail,
-    }
+def _row(segment: Segment, claim: Claim, sequences: tuple[int, int, int], at: float) -> tuple[Any, ...]:
+    """Returns the values of the table's columns, in their order."""
+    assert segment.outcome is not None, "a segment is ended before it is published"
+    status, score, reason = outcome_columns(segment.outcome).values()
+    return (
+        segment.member,
+        segment.generation,
+        *(segment.parent or _NOBODY),
+        *(segment.donor or _NOBODY),
+        segment.start_step,
+        segment.end_step,
+        segment.member_start,
+        dumps(dict(segment.hyperparameters)),
+        dumps(dict(segment.why)),
+        *sequences,
+        status,
+        score,
+        reason,
+        evaluations_to_text(segment.evaluations),
+        segment.checkpoint,
+        segment.checkpoint_bytes,
+        segment.checkpoint is not None,
+        *_UNTROUBLED,
+        claim.worker,
+        claim.epoch,
+        at,
+        at,
+    )
 
 
-def _segment(
-    row: Mapping[str, Any], claim: Claim, trained: Trained, snapshot: int, begun: int, at: float
-) -> dict[str, Any]:
-    draft, ending = trained.draft, trained.ending
-    return {
-        **_UNTROUBLED,
-        **outcome_columns(ending.outcome),
-        "member": row["id"],
-        "generation": row["generation"],
-        "parent_member": draft.parent and draft.parent.member,
-        "parent_generation": draft.parent and draft.parent.generation,
-        "donor_member": draft.donor and draft.donor.member,
-        "donor_generation": draft.donor and draft.donor.generation,
-        "start_step": draft.start_step,
-        "end_step": draft.start_step + draft.num_steps,
-        "member_start": row["steps"],
-        "hyperparameters": dumps(dict(draft.hyperparameters)),
-        "why": dumps(dict(draft.why)),
-        "snapshot": snapshot,
-        "begun": begun,
-        "evaluations": evaluations_to_text(ending.evaluations),
-        "checkpoint": ending.checkpoint,
-        "checkpoint_bytes": ending.checkpoint_bytes,
-        "checkpoint_kept": ending.checkpoint is not None,
-        "worker": claim.worker,
-        "epoch": claim.epoch,
-        "begun_at": at,
-        "ended_at": at,
-    }
-
-
-_UNTROUBLED: Mapping[str, Any] = {
-    "asked": False,
-    "damaged": None,
-    "parent_damaged": False,
-    "fallback_member": None,
-    "fallback_generation": None,
-}
+_UNTROUBLED = (False, None, False, None, None)
+"""Not asked for, not damaged, nor is its parent; so it falls back to nothing."""

@@ -12,7 +12,7 @@ from typing import final
 from populace._errors import DonorGone, RunExists, StaleClaim, StoreError, UnknownRun
 from populace.core import Failed, Finite, Outcome, RunSpec, Segment, SegmentId, Why, base_of, kept, last_good
 from populace.store._clock import Clock, HostClock
-from populace.store._memory_rows import Member, Run, begun, changes_since, logged, stands_since, with_ending
+from populace.store._memory_rows import Member, Run, begun, changes_since, logged, parts_of, stands_since, with_ending
 from populace.store._protocol import (
     Changes,
     Claim,
@@ -27,7 +27,6 @@ from populace.store._protocol import (
     RunState,
     RunStatus,
     Standings,
-    Trained,
 )
 from populace.store._rules import Standing, claimable, first, hands_over, storable
 
@@ -129,19 +128,20 @@ class MemoryStore:
         segment = self._publish(member, claim, ending)
         return self._hand_over(claim, segment, self._collect())
 
-    def publish_all(self, claims: Sequence[Claim], generations: Sequence[Sequence[Trained]]) -> tuple[str, ...]:
+    def publish_all(self, claims: Sequence[Claim], generations: Sequence[Sequence[Segment]]) -> tuple[str, ...]:
         by = {claim.member: claim for claim in claims}
         last = generations[-1][0]
-        held = self._run.segments.get(SegmentId(last.member, last.ending.generation))
-        if held is not None and (held.epoch, held.checkpoint) == (by[last.member].epoch, last.ending.checkpoint):
+        held = self._run.segments.get(SegmentId(last.member, last.generation))
+        if held is not None and (held.epoch, held.checkpoint) == (by[last.member].epoch, last.checkpoint):
             return ()
         members = {claim.member: self._fence(claim) for claim in claims}
-        for trained in generations:
+        for generation in generations:
             now = len(self._run.events)
-            for one in trained:
-                self._begin(members[one.member], by[one.member], replace(one.draft, snapshot=now))
-            for one in trained:
-                self._publish(members[one.member], by[one.member], one.ending)
+            parts = [(members[s.member], by[s.member], *parts_of(s, now)) for s in generation]
+            for member, claim, draft, _ in parts:
+                self._begin(member, claim, draft)
+            for member, claim, _, ending in parts:
+                self._publish(member, claim, ending)
         return self._collect()
 
     def fail(self, claim: Claim, reason: str) -> FailureVerdict:

@@ -118,3 +118,25 @@ def with_ending(running: Segment, ending: Ending) -> Segment:
         checkpoint_bytes=ending.checkpoint_bytes,
         checkpoint_kept=ending.checkpoint is not None,
     )
+
+
+def parts_of(segment: Segment, snapshot: int) -> tuple[Draft, Ending]:
+    """Returns how a segment began and ended that was trained in the memory of one process."""
+    assert segment.outcome is not None, "it has ended"
+    draft = Draft(
+        parent=segment.parent,
+        donor=segment.donor,
+        start_step=segment.start_step,
+        num_steps=segment.end_step - segment.start_step,
+        hyperparameters=segment.hyperparameters,
+        why=segment.why,
+        snapshot=snapshot,
+    )
+    ending = Ending(
+        generation=segment.generation,
+        outcome=segment.outcome,
+        evaluations=segment.evaluations,
+        checkpoint=segment.checkpoint,
+        checkpoint_bytes=segment.checkpoint_bytes,
+    )
+    return draft, ending

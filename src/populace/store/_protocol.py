@@ -83,19 +83,6 @@ class Ending:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Trained:
-    """A segment that was begun and ended in the memory of one process."""
-
-    member: int
-    """Whose it is."""
-    draft: Draft
-    """How it began; its `snapshot` is written by the log itself."""
-    ending: Ending
-    """How it ended."""
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
 class Published:
     """What became of a publish."""
 
@@ -278,12 +265,13 @@ class Store(Protocol):
         For a process that alone trains the run; leases are its own to renew only where others could claim.
         """
 
-    def publish_all(self, claims: Sequence[Claim], generations: Sequence[Sequence[Trained]]) -> tuple[str, ...]:
+    def publish_all(self, claims: Sequence[Claim], generations: Sequence[Sequence[Segment]]) -> tuple[str, ...]:
         """Writes whole generations, oldest first, of claimed members whose segments are not running, and keeps claims.
 
-        The decisions of a generation were taken from the population at the end of the one before. Of each member's
-        segments, the last must have a checkpoint, and so must the best of all. Returns digests as `collect` does.
-        Repeating a call that went through changes nothing. Raises `StaleClaim`.
+        The decisions of a generation were taken from the population at the end of the one before. Numbers in the log,
+        who trained and when are the log's to write, whatever the segments say. Of each member's segments, the last must
+        have a checkpoint, and so must the best of all. Returns digests as `collect` does. Repeating a call that went
+        through changes nothing. Raises `StaleClaim`.
         """
 
     def fail(self, claim: Claim, reason: str) -> FailureVerdict:

@@ -11,10 +11,12 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    case,
     cast,
     exists,
     func,
     insert,
+    literal,
     null,
     or_,
     select,
@@ -26,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from populace.core import Mode, Status
-from populace.store._rows import SEGMENT_COLUMNS
+from populace.store._rows import SEGMENT_COLUMNS, dumps
 from populace.store._schema import IS_KEPT, event, member, run, segment
 
 m, s = member.c, segment.c
@@ -277,8 +279,20 @@ SWEPT = update(run).values(swept=p("swept"))
 ADD_EVENT = _insert(event, leave_out=("sequence",))
 """Adds a line to the log."""
 
-ADD_EVENTS = _insert(event)
-"""Adds lines to the log, whose numbers follow on those before."""
+
+def _log_segments() -> Insert:
+    """Returns what writes the begins and ends of segments that were written whole into the log."""
+    told = s.member, s.generation, s.epoch, s.worker
+    unsaved = case((s.checkpoint.is_(None), dumps({"unsaved": True})), else_=dumps({}))
+    begun = select(s.begun, literal("begun"), *told, s.begun_at, literal(dumps({})))
+    begun = begun.where(s.generation >= p("generation"), s.begun > p("after"))  # the key begins with the former
+    ended = select(s.ended, literal("published"), *told, s.ended_at, unsaved).where(s.ended > p("after"))
+    names = ["sequence", "kind", "member", "generation", "epoch", "worker", "at", "detail"]
+    return insert(event).from_select(names, union_all(begun, ended).order_by(text("1")))
+
+
+LOG_SEGMENTS = _log_segments()
+"""Adds lines to the log for segments that were written whole, in the order of their numbers."""
 
 SEQUENCE = select(func.coalesce(func.max(event.c.sequence), 0))
 """The newest sequence number."""

@@ -34,7 +34,6 @@ from populace.store._protocol import (
     RunState,
     RunStatus,
     Standings,
-    Trained,
 )
 from populace.store._rows import (
     dumps,
@@ -94,7 +93,8 @@ class SqliteStore:
                 swept=0,
                 **best,
             )
-            connection.write_many(q.ADD_MEMBER, map(_new_member, range(spec.population)))
+            for id in range(spec.population):
+                connection.write(q.ADD_MEMBER, **_new_member(id))
             self._transaction(connection).log(EventKind.CREATED)
 
     def read(self) -> Mapping[str, object]:
@@ -116,7 +116,8 @@ class SqliteStore:
         with self._write() as tx:
             before = json.loads(tx.run["spec"])
             members = len(tx.sql.all(q.MEMBERS))
-            tx.sql.write_many(q.ADD_MEMBER, map(_new_member, range(members, spec.population)))
+            for id in range(members, spec.population):
+                tx.sql.write(q.ADD_MEMBER, **_new_member(id))
             tx.sql.write(q.FREE_ALL)
             tx.sql.write(q.OPEN_RUN, spec=dumps(after), status=RunStatus.UNFINISHED.value)
             changed = {name: [before.get(name), value] for name, value in after.items() if before.get(name) != value}
@@ -194,12 +195,12 @@ class SqliteStore:
             limits = {"population": tx.limits.population, "steps": tx.limits.steps}
             return [self._claimed(tx, row, worker) for row in tx.sql.all(q.UNFINISHED, **limits)]
 
-    def publish_all(self, claims: Sequence[Claim], generations: Sequence[Sequence[Trained]]) -> tuple[str, ...]:
+    def publish_all(self, claims: Sequence[Claim], generations: Sequence[Sequence[Segment]]) -> tuple[str, ...]:
         with self._write() as tx:
             last = generations[-1][0]
-            held = tx.segment(SegmentId(last.member, last.ending.generation))
+            held = tx.segment(SegmentId(last.member, last.generation))
             epoch = next(claim.epoch for claim in claims if claim.member == last.member)
-            if held is not None and (held["epoch"], held["checkpoint"]) == (epoch, last.ending.checkpoint):
+            if held is not None and (held["epoch"], held["checkpoint"]) == (epoch, last.checkpoint):
                 return ()
             return publish_generations(tx, claims, generations, self._clock.wall())
 

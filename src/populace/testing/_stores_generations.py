@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from populace._errors import StaleClaim
-from populace.core import Diverged, Finite, SegmentId
-from populace.store import Draft, Ending, EventKind, Idle, Store, Trained
+from populace.core import Diverged, Finite, Segment, SegmentId
+from populace.store import EventKind, Idle, Store
 from populace.testing._store_calls import claim_of, train
 
 
@@ -112,26 +112,23 @@ class GenerationLaws:
         assert store.state().steps == (4, 4)
 
 
-def _generation(generation: int, scores: Mapping[int, float | None], *, saved: bool = False) -> Sequence[Trained]:
+def _generation(generation: int, scores: Mapping[int, float | None], *, saved: bool = False) -> Sequence[Segment]:
     return [
-        Trained(
+        Segment(
             member=member,
-            draft=Draft(
-                parent=SegmentId(member, generation - 1) if generation else None,
-                donor=None,
-                start_step=generation,
-                num_steps=1,
-                hyperparameters={"lr": 0.5},
-                why={"rule": "test"},
-                snapshot=0,
-            ),
-            ending=Ending(
-                generation=generation,
-                outcome=Diverged(reason="nan") if score is None else Finite(value=score),
-                evaluations=(),
-                checkpoint=f"digest of {SegmentId(member, generation)}" if saved else None,
-                checkpoint_bytes=7 if saved else 0,
-            ),
+            generation=generation,
+            parent=SegmentId(member, generation - 1) if generation else None,
+            donor=None,
+            start_step=generation,
+            end_step=generation + 1,
+            member_start=generation,
+            hyperparameters={"lr": 0.5},
+            why={"rule": "test"},
+            snapshot=0,
+            begun=0,
+            outcome=Diverged(reason="nan") if score is None else Finite(value=score),
+            checkpoint=f"digest of {SegmentId(member, generation)}" if saved else None,
+            checkpoint_bytes=7 if saved else 0,
         )
         for member, score in scores.items()
     ]

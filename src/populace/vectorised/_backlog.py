@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
-from populace.core import Finite, RunSpec, Segment, SegmentId, Why
-from populace.store import Claim, Draft, Ending, Trained
+from populace.core import RunSpec, Segment, SegmentId, Why
+from populace.store import Claim
 from populace.vectorised._memory import give_back
-from populace.vectorised._quickly import quickly
 from populace.vectorised._rows import Rows
+from populace.vectorised._standing import Ended
 from populace.vectorised._writer import Batch, Writer
 
 _WRITE_EVERY_S = 1.0
@@ -51,29 +51,34 @@ class Backlog:
         self.best_state = best_state
         """The best segment's state, where the policy may go back to it."""
         self._best_state: tuple[SegmentId, Any] | None = None
-        self._unwritten: list[list[Trained]] = []
+        self._unwritten: list[Sequence[Segment]] = []
+        self._newest: Ended | None = None
         self._written_at = time.perf_counter()
 
     def __len__(self) -> int:
-        return len(self._unwritten)
+        return len(self._unwritten) + (self._newest is not None)
 
     @property
     def room(self) -> int | None:
         """How many generations may end before a checkpoint is due; None where it goes by time."""
-        return None if self._every is None else max(1, self._every - len(self._unwritten))
+        return None if self._every is None else max(1, self._every - len(self))
 
-    def add(self, drafts: Mapping[int, Draft], endings: Mapping[int, Ending]) -> SegmentId | None:
+    def add(self, ended: Ended) -> SegmentId | None:
         """Adds a generation; returns its best segment if it is the best so far, whose state is to be held."""
-        self._unwritten.append(
-            [quickly(Trained, member=m, draft=draft, ending=endings[m]) for m, draft in drafts.items()]
-        )
-        found = None
-        for member in drafts:
-            outcome = endings[member].outcome
-            if isinstance(outcome, Finite) and (better := self._mode.orient(outcome.value)) > self.best:
-                self.best, found = better, SegmentId(member, endings[member].generation)
-                self._best_state = None  # before its successor is copied: a state may be large
-        return found
+        self.catch_up()
+        self._newest = ended
+        place = int(ended.better_P.argmax())
+        if not ended.better_P[place] > self.best:
+            return None
+        self.best = float(ended.better_P[place])
+        self._best_state = None  # before its successor is copied: a state may be large
+        return SegmentId(ended.members[place], ended.generations[place])
+
+    def catch_up(self) -> None:
+        """Makes the segments of the newest generation, which is best done while the next one trains."""
+        if self._newest is not None:
+            self._unwritten.append(self._newest.segments)
+            self._newest = None
 
     def hold(self, best: SegmentId, state: Any) -> None:
         """Holds a copy of the best state, which nothing else may have when it is to be saved."""
@@ -85,17 +90,18 @@ class Backlog:
     def is_due(self) -> bool:
         """Whether it is time to write."""
         if self._every is not None:
-            return len(self._unwritten) >= self._every
+            return len(self) >= self._every
         waited = time.perf_counter() - self._written_at
         return not self._writer.is_busy and waited >= max(_WRITE_EVERY_S, self._writer.last_s / _WRITE_SHARE)
 
     def write(self, rows: Rows) -> None:
         """Begins to write everything, with the states as they are now."""
+        self.catch_up()
         self._writer.wait()  # two copies of the population would be one too many
         give_back()
         frozen = rows.copied()
         states: dict[SegmentId, Callable[[], Any]] = {
-            SegmentId(one.member, one.ending.generation): frozen[one.member] for one in self._unwritten[-1]
+            segment.id: frozen[segment.member] for segment in self._unwritten[-1]
         }
         if self._best_state is not None and self._best_state[0] not in states:
             id, state = self._best_state
@@ -107,7 +113,7 @@ class Backlog:
 
     def retire(self, retired: Mapping[int, Why], rows: Rows) -> None:
         """Ends members for good, once what they have trained is written."""
-        if self._unwritten:
+        if len(self):
             self.write(rows)
         self.wait()
         for claim in self._claims:

@@ -86,6 +86,9 @@ class Block:
         self._num_rows = num_rows
         self._sources: Mapping[int, int] = {}
         self._rows_M = self._filled(iter(states))
+        row_bytes = _bytes(self._rows_M) // (num_rows + has_spare)
+        self.num_together = max(1, min(num_rows, _TOGETHER, _TOGETHER_BYTES // max(1, row_bytes)))
+        """How many rows `take_many` may take at once: enough to make one transfer of many, not a second population."""
         self._arrivals: Arrivals | None = None
         if not is_alone:
             shapes = jax.eval_shape(packed, self._rows_M, np.zeros(self.num_together, np.int32))
@@ -197,12 +200,6 @@ class Block:
 
     def _with(self, row: int, state: Any) -> Any:
         return _PUT(self._rows_M, jax.device_put(state, self._device), np.int32(row))
-
-    @property
-    def num_together(self) -> int:
-        """How many rows `take_many` may take at once: enough to make one transfer of many, not a second population."""
-        row_bytes = _bytes(self._rows_M) // (self._num_rows + self.has_spare)
-        return max(1, min(self._num_rows, _TOGETHER, _TOGETHER_BYTES // max(1, row_bytes)))
 
     def take_many(self, rows: Sequence[int]) -> Packed:
         """Returns copies of some rows."""

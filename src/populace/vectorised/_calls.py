@@ -14,9 +14,9 @@ from populace.core import RunSpec
 from populace.jax import Programs
 from populace.vectorised._block import Block
 from populace.vectorised._chunks import Chunks
-from populace.vectorised._endings import plan_of
 from populace.vectorised._fused import Fused, Kernel, is_traceable
 from populace.vectorised._interval_keys import IntervalKeys
+from populace.vectorised._measured import plan_of
 from populace.vectorised._standing import Standing
 
 _MOMENT_S = 0.25

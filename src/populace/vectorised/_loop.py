@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, final
+from typing import final
 
 import jax
 import numpy as np
 
 from populace._errors import RunFailed
 from populace.core import RunSpec, SegmentId, Why
-from populace.store import Ending
 from populace.vectorised._backlog import Backlog
 from populace.vectorised._block import Turn
 from populace.vectorised._calls import Calls
 from populace.vectorised._chunks import Chunks
-from populace.vectorised._endings import Endings, plan_of
 from populace.vectorised._garbage import set_aside
 from populace.vectorised._interval_keys import IntervalKeys
+from populace.vectorised._measured import Measured, by_member, plan_of
 from populace.vectorised._rows import Rows
 from populace.vectorised._standing import Begun, Standing
 
@@ -113,16 +112,19 @@ class Loop:
         told = self._chunks.train(self._rows, self._turns(begun, generations), plan)
         _ = begun.drafts, self._keys.of([g + 1 for g in generations])  # while the device trains
         self._standing.foresee()
+        self._backlog.catch_up()
         if not self._is_prepared:
             self._rows.prepare()
             self._is_prepared = True
         trained = time.perf_counter()
         told = jax.device_get(told)
         waited_s = time.perf_counter() - trained
-        make = Endings(self._spec, plan)
-        self._end(begun, self._endings(make, begun, generations, told), num_steps)
+        measured = Measured(self._spec, plan, by_member(self._members, told))
+        best = self._end(begun, measured)
+        if best is not None:
+            self._backlog.hold(best, self._rows.take(best.member))
         left = (self._spec.steps - self._steps) // self._spec.interval
-        self._calls.note(make.score(told[0][1]), time.perf_counter() - began, waited_s, left)
+        self._calls.note(measured.score, time.perf_counter() - began, waited_s, left)
 
     def _retire(self, retired: Mapping[int, Why]) -> None:
         self._backlog.retire(retired, self._rows)
@@ -145,17 +147,12 @@ class Loop:
         num_steps = self._spec.interval
         self._standing.check_hope(self._backlog.best)
         told = self._calls.train(count, self._backlog.best, self._keys)
-        make = Endings(self._spec, plan_of(num_steps, self._spec.evaluate_every))
-        best = None
+        plan, best = plan_of(num_steps, self._spec.evaluate_every), None
         for g in range(count):
             begun = self._standing.begin(num_steps)
             _check_equal(begun, told["sources"][g], told["codes"][g])
-            generations = self._standing.generations()
-            metrics = {name: values[g] for name, values in told["metrics"].items()}
-            endings = make.of(self._members, metrics, begun.drafts, dict(enumerate(generations)))
-            best = self._backlog.add(begun.drafts, endings) or best
-            self._standing.end(begun, endings, self._steps)
-            self._steps += num_steps
+            metrics = {name: values[g][: len(self._members)] for name, values in told["metrics"].items()}
+            best = self._end(begun, Measured(self._spec, plan, metrics)) or best
         if best is not None and self._rows.only is not None:
             self._backlog.hold(best, self._rows.only.take_spare())
 
@@ -168,22 +165,11 @@ class Loop:
             )
         ]
 
-    def _endings(
-        self, endings: Endings, begun: Begun, generations: Sequence[int], told: Sequence[tuple[Sequence[int], Any]]
-    ) -> dict[int, Ending]:
-        of = dict(zip(self._members, generations, strict=True))
-        made: dict[int, Ending] = {}
-        for members, metrics in told:
-            rows_ME = {name: values.reshape(-1, values.shape[-1]) for name, values in metrics.items()}
-            made |= endings.of(members, rows_ME, begun.drafts, of)
-        return {member: made[member] for member in self._members}
-
-    def _end(self, begun: Begun, endings: Mapping[int, Ending], num_steps: int) -> None:
-        best = self._backlog.add(begun.drafts, endings)
-        if best is not None:
-            self._backlog.hold(best, self._rows.take(best.member))
-        self._standing.end(begun, endings, self._steps)
-        self._steps += num_steps
+    def _end(self, begun: Begun, measured: Measured) -> SegmentId | None:
+        """Notes how a generation has ended; returns its best segment if it is the best so far."""
+        ended = self._standing.end(begun, measured, self._steps)
+        self._steps += begun.num_steps
+        return self._backlog.add(ended)
 
 
 def _check_equal(begun: Begun, sources_P: np.ndarray, codes_PD: np.ndarray) -> None:

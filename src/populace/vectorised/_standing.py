@@ -7,18 +7,17 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cached_property
 from typing import final
 
+import numpy as np
+import numpy.typing as npt
+
 from populace._errors import RunFailed
 from populace.core import (
     Answers,
     Continue,
     Decision,
-    Diverged,
     Draws,
     Exploit,
-    Failed,
-    Finite,
     Level,
-    Outcome,
     Population,
     Retire,
     RunSpec,
@@ -32,11 +31,13 @@ from populace.core import (
     base_of,
     decide,
     lockstep_id,
+    outcome_of,
     parent_of,
 )
 from populace.space import Hyperparameters
-from populace.store import Claim, Draft, Ending, Store
+from populace.store import Claim, Draft, Store
 from populace.vectorised._decision_keys import DecisionKeys
+from populace.vectorised._measured import Measured
 from populace.vectorised._quickly import quickly
 from populace.worker import first_draft, hopeless, next_draft, with_ancestors, with_records, with_segments
 
@@ -52,6 +53,8 @@ _USUAL |= {"checkpoint_kept": True}  # in memory
 class Begun:
     """A generation that begins."""
 
+    num_steps: int
+    """How many it trains."""
     courses: Mapping[int, tuple[Hyperparameters, int]]
     """What each member trains with, and the weight steps before."""
     make: Callable[[], Mapping[int, Draft]]
@@ -71,6 +74,26 @@ class Begun:
 
     @cached_property
     def drafts(self) -> Mapping[int, Draft]:
+        """Its segments, by member; made when first asked for, which is best done while the device trains."""
+        return self.make()
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A generation that has ended."""
+
+    members: Sequence[int]
+    """Who trained."""
+    generations: Sequence[int]
+    """Which of its segments each ended."""
+    better_P: npt.NDArray[np.float64]
+    """Their scores, where larger is better; -inf for diverged members."""
+    make: Callable[[], Sequence[Segment]]
+    """Makes its segments."""
+
+    @cached_property
+    def segments(self) -> Sequence[Segment]:
         """Its segments, by member; made when first asked for, which is best done while the device trains."""
         return self.make()
 
@@ -102,7 +125,7 @@ class Standing:
         self._population = with_ancestors(population, store, self._looks, population.forest.values())
         self._sequence = population.sequence
         self._keys = DecisionKeys(spec)
-        self._unmade: tuple[Begun, Mapping[int, Ending], int] | None = None
+        self._unseen: Ended | None = None
         self.together = _together(spec, claims)
         """What decides for all at once; None where each must be asked."""
         self._level: Level | None = None
@@ -112,9 +135,9 @@ class Standing:
     @property
     def population(self) -> Population:
         """The newest snapshot."""
-        if self._unmade is not None:
-            (begun, endings, steps), self._unmade = self._unmade, None
-            self._population = self._population.with_ended(self._segments(begun, endings, steps), self._sequence)
+        if self._unseen is not None:
+            ended, self._unseen = self._unseen, None
+            self._population = self._population.with_ended(ended.segments, self._sequence)
             self._prune()
         return self._population
 
@@ -172,6 +195,7 @@ class Standing:
         newest = {m for m, donor in donors.items() if (s := population.latest[donor.member]) and s.id == donor}
         members = self._members
         return Begun(
+            num_steps=num_steps,
             courses={m: self._course(m, decisions.get(m), num_steps) for m in members},
             make=lambda: {m: self._draft(m, decisions.get(m), num_steps, population) for m in members},
             sources={m: donor.member for m, donor in donors.items() if m in newest},
@@ -181,27 +205,29 @@ class Standing:
             retired=retired,
         )
 
-    def end(self, begun: Begun, endings: Mapping[int, Ending], steps: int) -> None:
+    def end(self, begun: Begun, measured: Measured, steps: int) -> Ended:
         """Notes how a generation has ended.
 
         Its segments' numbers in the log are not known yet; no decision depends on them.
 
         Args:
             begun: The generation.
-            endings: By member.
+            measured: What was measured, members in their order.
             steps: Member steps before it.
         """
         self._sequence += 1
-        if begun.answers is not None and self.together is not None:
-            drafts, generation = begun.drafts, endings[0].generation
-            outcomes = [_trained(endings[m].outcome) for m in self._members]
-            self._level = self.together.level_after(begun.answers, generation, outcomes)
-            self._ends = [drafts[m].start_step + drafts[m].num_steps for m in self._members]
-            self._unmade = begun, endings, steps  # decisions ask for the level alone
-            return
-        self._level = None
-        self._population = self.population.with_ended(self._segments(begun, endings, steps), self._sequence)
-        self._prune()
+        generations, sequence, better_P = self.generations(), self._sequence, measured.better_P
+        ended = Ended(
+            members=list(begun.courses),
+            generations=generations,
+            better_P=better_P,
+            make=lambda: _segments(begun, generations, measured, steps, sequence),
+        )
+        self._unseen, self._level = ended, None
+        if begun.answers is not None and self.together is not None:  # decisions ask for the level alone
+            self._level = self.together.level_after(begun.answers, generations[0], better_P)
+            self._ends = [start + begun.num_steps for _, start in begun.courses.values()]
+        return ended
 
     def check_hope(self, best: float) -> None:
         """Sees to it that there is somebody to select.
@@ -235,6 +261,7 @@ class Standing:
             )
 
         return Begun(
+            num_steps=num_steps,
             courses={m: (answers.hyperparameters[m], ends[source]) for m, source in enumerate(answers.sources)},
             make=lambda: {m: made(m, source) for m, source in enumerate(answers.sources)},
             sources={m: source for m, source in enumerate(answers.sources) if source != m},
@@ -293,30 +320,6 @@ class Standing:
         assert found is not None, "a parent is a newest segment, the best, or was read from the log"
         return found
 
-    def _segments(self, begun: Begun, endings: Mapping[int, Ending], steps: int) -> list[Segment]:
-        since = self._sequence - 1
-        return [
-            quickly(
-                Segment,
-                **_USUAL,
-                member=member,
-                generation=endings[member].generation,
-                parent=draft.parent,
-                donor=draft.donor,
-                start_step=draft.start_step,
-                end_step=draft.start_step + draft.num_steps,
-                member_start=steps,
-                hyperparameters=draft.hyperparameters,
-                why=draft.why,
-                snapshot=since,
-                begun=since,
-                ended=self._sequence,
-                outcome=endings[member].outcome,
-                evaluations=endings[member].evaluations,
-            )
-            for member, draft in begun.drafts.items()
-        ]
-
     def _prune(self) -> None:
         """Forgets segments that no decision will look at again."""
         population, looks = self._population, self._looks
@@ -344,6 +347,27 @@ def _together(spec: RunSpec, claims: Sequence[Claim]) -> Together | None:
     return Together.of(spec.policy, space=spec.space, mode=spec.mode, seed=spec.seed, size=spec.population)
 
 
-def _trained(outcome: Outcome) -> Finite | Diverged:
-    assert not isinstance(outcome, Failed), "nobody fails in a program"
-    return outcome
+def _segments(begun: Begun, generations: Sequence[int], measured: Measured, steps: int, sequence: int) -> list[Segment]:
+    drafts = begun.drafts
+    evaluations = measured.evaluations([draft.start_step for draft in drafts.values()])
+    return [
+        quickly(
+            Segment,
+            **_USUAL,
+            member=member,
+            generation=generation,
+            parent=draft.parent,
+            donor=draft.donor,
+            start_step=draft.start_step,
+            end_step=draft.start_step + draft.num_steps,
+            member_start=steps,
+            hyperparameters=draft.hyperparameters,
+            why=draft.why,
+            snapshot=sequence - 1,
+            begun=sequence - 1,
+            ended=sequence,
+            outcome=outcome_of(taken[-1].score),
+            evaluations=taken,
+        )
+        for (member, draft), generation, taken in zip(drafts.items(), generations, evaluations, strict=True)
+    ]

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any, final
 
 from populace.checkpoints import CheckpointStore, pack
-from populace.core import SegmentId, Why
-from populace.store import Claim, Store, Trained
+from populace.core import Segment, SegmentId, Why
+from populace.store import Claim, Store
 from populace.vectorised._memory import give_back
 from populace.worker import STATE_NAME
 
@@ -28,7 +28,7 @@ class Batch:
 
     claims: Sequence[Claim]
     """Of all members that trained."""
-    generations: Sequence[Sequence[Trained]]
+    generations: Sequence[Sequence[Segment]]
     """Oldest first."""
     states: Mapping[SegmentId, Callable[[], Any]]
     """States to be saved: those of the last generation, and the best."""
@@ -120,8 +120,6 @@ class Writer:
         return digest, num_bytes
 
 
-def _with(one: Trained, saved: Mapping[SegmentId, tuple[str, int]]) -> Trained:
-    found = saved.get(SegmentId(one.member, one.ending.generation))
-    if found is None:
-        return one
-    return replace(one, ending=replace(one.ending, checkpoint=found[0], checkpoint_bytes=found[1]))
+def _with(segment: Segment, saved: Mapping[SegmentId, tuple[str, int]]) -> Segment:
+    found = saved.get(segment.id)
+    return segment if found is None else replace(segment, checkpoint=found[0], checkpoint_bytes=found[1])

@@ -22,7 +22,6 @@ from populace.store import (
     RunStatus,
     Standings,
     Store,
-    Trained,
 )
 from populace.worker._patience import Patience
 
@@ -76,7 +75,7 @@ class PatientStore(Store):
     def claim_all(self, worker: str) -> list[Claim]:
         return self._write(lambda: self._store.claim_all(worker))
 
-    def publish_all(self, claims: Sequence[Claim], generations: Sequence[Sequence[Trained]]) -> tuple[str, ...]:
+    def publish_all(self, claims: Sequence[Claim], generations: Sequence[Sequence[Segment]]) -> tuple[str, ...]:
         return self._write(lambda: self._store.publish_all(claims, generations))
 
     def fail(self, claim: Claim, reason: str) -> FailureVerdict:

@@ -21,7 +21,6 @@ from populace.store import (
     RunStatus,
     Standings,
     Store,
-    Trained,
 )
 from populace.testing.simulator._judge import judge_fallback, judge_retention
 from populace.testing.simulator._plan import Fault
@@ -92,7 +91,7 @@ class GatedStore(Store):
     def claim_all(self, worker: str) -> list[Claim]:
         return self._write("claim_all", lambda: self._store.claim_all(worker), durable=False)
 
-    def publish_all(self, claims: Sequence[Claim], generations: Sequence[Sequence[Trained]]) -> tuple[str, ...]:
+    def publish_all(self, claims: Sequence[Claim], generations: Sequence[Sequence[Segment]]) -> tuple[str, ...]:
         return self._write("publish_all", lambda: self._store.publish_all(claims, generations))
 
     def fail(self, claim: Claim, reason: str) -> FailureVerdict:
