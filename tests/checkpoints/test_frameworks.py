@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from populace._errors import StateMismatch, UnsavableState
-from populace.checkpoints import needs_template, pack, unpack
+from populace.checkpoints import JaxValues, needs_template, pack, unpack
 from populace.checkpoints._frameworks import _installed
 
 
@@ -129,6 +129,7 @@ def test_jax_arrays_come_back_bit_by_bit(jax, dtype, shape):
     assert isinstance(restored, jax.Array)
     assert (restored.dtype, restored.shape, restored.weak_type) == (array.dtype, array.shape, False)
     assert np.asarray(restored).tobytes() == np.asarray(array).tobytes()
+    assert pack({"a": JaxValues(np.asarray(array))}, label={}) == pack({"a": array}, label={})
 
 
 @pytest.mark.slow

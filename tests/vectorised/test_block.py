@@ -89,7 +89,7 @@ def test_members_become_what_others_were_wherever_they_are(rows, moves):
         expected = [expected[sources.get(member, member)] for member in range(SIZE)]
     assert [int(rows.take(member)["w"][0]) for member in range(SIZE)] == expected
     seen = rows.copied()
-    assert [int(seen[member]()["w"][0]) for member in range(SIZE)] == expected
+    assert [int(seen[member]()["w"].array[0]) for member in range(SIZE)] == expected
 
 
 @pytest.fixture(scope="module")
@@ -168,5 +168,5 @@ def test_frozen_rows_are_saved_as_copies_would_be(length):
         states = [frozen.take(row), copies[row]]
         assert len({b"".join(pack({"s": state}, label={})) for state in states}) == 1
     if length > 10 and jax.devices()[0].platform == "cpu":
-        places = [np.asarray(frozen.take(row)["w"]).ctypes.data for row in range(3)]
+        places = [frozen.take(row)["w"].array.ctypes.data for row in range(3)]
         assert [place - places[0] for place in places] == [0, 4 * length, 8 * length]

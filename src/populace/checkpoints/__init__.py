@@ -2,6 +2,7 @@
 
 from populace.checkpoints._container import Chunk
 from populace.checkpoints._files import Files, SavedFiles
+from populace.checkpoints._frameworks import JaxValues
 from populace.checkpoints._local import LocalCheckpoints
 from populace.checkpoints._memory import MemoryCheckpoints
 from populace.checkpoints._pack import pack
@@ -13,6 +14,7 @@ __all__ = [
     "Chunk",
     "Digest",
     "Files",
+    "JaxValues",
     "LocalCheckpoints",
     "MemoryCheckpoints",
     "SavedFiles",

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import importlib
 import sys
+from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -82,10 +83,21 @@ def torch_from_bytes(tensor: Tensor, dtype: str, shape: tuple[int, ...]) -> Any 
 # ----------------------------------------------------------------------------------------------------------------- JAX
 
 
+@final
+@dataclass(frozen=True)
+class JaxValues:
+    """The values of an array of JAX (no random key, not weakly typed), which is saved as that array.
+
+    To make an array of JAX of what lies in the host's memory takes longer than to save it.
+    """
+
+    array: npt.NDArray[Any]
+
+
 def is_jax_array(value: object) -> bool:
-    """Returns whether a value is an array of JAX (a traced one too)."""
+    """Returns whether a value is an array of JAX (a traced one too), or stands for one."""
     jax = _loaded("jax")
-    return jax is not None and isinstance(value, jax.Array)
+    return jax is not None and isinstance(value, jax.Array | JaxValues)
 
 
 def jax_to_array(value: Any, path: str) -> tuple[npt.NDArray[Any], str | bool]:
@@ -97,6 +109,8 @@ def jax_to_array(value: Any, path: str) -> tuple[npt.NDArray[Any], str | bool]:
     Raises:
         UnsavableState: The values cannot be read here: traced, donated, on other hosts, keys of a user's own kind.
     """
+    if isinstance(value, JaxValues):
+        return value.array, False
     jax: Any = _loaded("jax")
     reason = ""
     if isinstance(value, jax.core.Tracer):

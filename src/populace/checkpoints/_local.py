@@ -27,7 +27,7 @@ from populace.checkpoints._store import CheckpointStore, Digest, check_bytes, ch
 
 _Digests: TypeAlias = list[Digest]  # inside the class, `list` is the method
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_HASH_BESIDE_BYTES = 1_000_000
+_SMALL_BYTES = 1_000_000
 
 
 @final
@@ -61,11 +61,14 @@ class LocalCheckpoints(CheckpointStore):
             StoreError: It could not be written for another reason.
         """
         parts = tuple(chunks)
+        num_bytes = _num_bytes(parts)
+        if num_bytes < _SMALL_BYTES:
+            parts = (b"".join(parts),)  # many small writes take longer than this copy
         try:
             self._make(self._temporary)
             return self._write(parts)
         except OSError as error:
-            raise self._refusal(error, sum(memoryview(part).nbytes for part in parts)) from error
+            raise self._refusal(error, num_bytes) from error
 
     def get(self, digest: Digest) -> bytes:
         """Returns the bytes of a checkpoint, verified against its digest.
@@ -202,6 +205,10 @@ class LocalCheckpoints(CheckpointStore):
         )
 
 
+def _num_bytes(parts: Sequence[Chunk]) -> int:
+    return sum(memoryview(part).nbytes for part in parts)
+
+
 def _hash_while(parts: Sequence[Chunk], wait: Callable[[], None]) -> Digest:
     """Returns the digest of the parts, worked out while the disk is waited for if they are large."""
     hasher = hashlib.sha256()
@@ -210,7 +217,7 @@ def _hash_while(parts: Sequence[Chunk], wait: Callable[[], None]) -> Digest:
         for part in parts:
             hasher.update(part)
 
-    if sum(memoryview(part).nbytes for part in parts) < _HASH_BESIDE_BYTES:
+    if _num_bytes(parts) < _SMALL_BYTES:
         update()
         wait()
     else:

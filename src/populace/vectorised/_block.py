@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple, final
 
 import jax
@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace._errors import StateMismatch
+from populace.checkpoints import JaxValues
 from populace.jax import Programs, Shape
 from populace.space import Hyperparameters
 from populace.vectorised._copies import ASIDE, in_order
@@ -86,7 +87,9 @@ class Block:
         self._num_rows = num_rows
         self._sources: Mapping[int, int] = {}
         self._rows_M = self._filled(iter(states))
-        row_bytes = _bytes(self._rows_M) // (num_rows + has_spare)
+        self.num_bytes = _bytes(self._rows_M)
+        """How large all rows are."""
+        row_bytes = self.num_bytes // (num_rows + has_spare)
         self.num_together = max(1, min(num_rows, _TOGETHER, _TOGETHER_BYTES // max(1, row_bytes)))
         """How many rows `take_many` may take at once: enough to make one transfer of many, not a second population."""
         self._arrivals: Arrivals | None = None
@@ -232,8 +235,7 @@ class Block:
     def copied(self) -> Frozen:
         """Returns all rows as they are now, without a spare one."""
         self.settle()
-        seen = self._device if self._device.platform == "cpu" else None
-        return Frozen(_COPY(self._rows_M, self._num_rows), self._num_rows, seen)
+        return Frozen(_COPY(self._rows_M, self._num_rows), is_seen=self._device.platform == "cpu")
 
     def _ready(
         self,
@@ -272,34 +274,32 @@ class Block:
 
 @final
 class Frozen:
-    """The rows of a block as they were."""
+    """The rows of a block as they were.
 
-    def __init__(self, rows_M: Any, num_rows: int, device: Any) -> None:
+    Args:
+        rows_M: A copy of them.
+        is_seen: Whether the host's memory is the device's.
+    """
+
+    def __init__(self, rows_M: Any, *, is_seen: bool) -> None:
         self._rows_M = rows_M
-        self._num_rows = num_rows
-        self._is_large = _bytes(rows_M) > _TOGETHER_BYTES  # all rows once more would be a third population
-        self._small: list[Any] | None = None
-        self._device = device
+        self._is_seen = is_seen
 
     def take(self, row: int) -> Any:
-        """Returns a row: a copy, or where the host's memory is the device's, a view, for which no program must wait."""
-        if self._device is None:
-            return _TAKE(self._rows_M, np.int32(row))
-        if self._is_large:
-            return self._seen([row])[0]
-        if self._small is None:
-            self._small = self._seen(range(self._num_rows))
-        return self._small[row]
+        """Returns a row to be saved: a copy, or where the host sees it, the values, for which no program must wait."""
+        return jax.tree.map(lambda leaf_M: self._of(leaf_M, row), self._seen)
 
-    def _seen(self, rows: Sequence[int]) -> list[Any]:
-        """Returns rows as they lie in the host's memory; handing over many at once takes a quarter of the time."""
-        return list(jax.device_put([jax.tree.map(partial(_view, row), self._rows_M) for row in rows], self._device))
+    @cached_property
+    def _seen(self) -> Any:
+        return jax.tree.map(lambda leaf_M: np.asarray(leaf_M) if self._sees(leaf_M) else leaf_M, self._rows_M)
 
+    def _sees(self, leaf_M: Any) -> bool:
+        """Whether an array's values are all of it; numpy's arrays are neither keys nor weakly typed."""
+        is_key = jnp.issubdtype(leaf_M.dtype, jax.dtypes.prng_key)
+        return self._is_seen and not is_key and not leaf_M.weak_type
 
-def _view(row: int, leaf_M: Any) -> Any:
-    if jnp.issubdtype(leaf_M.dtype, jax.dtypes.prng_key) or leaf_M.weak_type:  # numpy's arrays are neither
-        return _TAKE(leaf_M, np.int32(row))
-    return np.asarray(leaf_M)[row]
+    def _of(self, leaf_M: Any, row: int) -> Any:
+        return JaxValues(leaf_M[row, ...]) if isinstance(leaf_M, np.ndarray) else _TAKE(leaf_M, np.int32(row))
 
 
 def _bytes(rows_M: Any) -> int:

@@ -54,8 +54,9 @@ def load_rows(
         Block(programs, device, map(state_of, part), share, has_spare=has_spare, is_alone=len(parts) == 1)
         for device, part in zip(devices, parts, strict=False)
     ]
-    give_back()
-    return Rows(blocks, [[c.member for c in part] for part in parts], first_state, programs.shrunk), share
+    rows = Rows(blocks, [[c.member for c in part] for part in parts], first_state, programs.shrunk)
+    give_back(rows.num_bytes)
+    return rows, share
 
 
 def load_best(programs: Programs, spec: RunSpec, checkpoints: CheckpointStore, best: Segment | None) -> Any:

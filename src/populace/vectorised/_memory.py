@@ -7,10 +7,17 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+_WORTH_BYTES = 2**25
 
-def give_back() -> None:
-    """Gives freed memory back, where the C library can (glibc, `malloc_trim`)."""
-    _trim()(0)
+
+def give_back(num_bytes: int) -> None:
+    """Gives freed memory back, where the C library can (glibc, `malloc_trim`) and it is worth the time.
+
+    Args:
+        num_bytes: How much has been freed, or a little more.
+    """
+    if num_bytes >= _WORTH_BYTES:
+        _trim()(0)
 
 
 @cache

@@ -57,6 +57,11 @@ class Rows:
             block.prepare()
 
     @property
+    def num_bytes(self) -> int:
+        """How large they are."""
+        return sum(block.num_bytes for block in self._blocks)
+
+    @property
     def only(self) -> Block | None:
         """The block that holds everybody, where there is one."""
         return self._blocks[0] if len(self._blocks) == 1 else None

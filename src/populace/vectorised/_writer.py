@@ -18,8 +18,6 @@ from populace.store import Claim, Store
 from populace.vectorised._memory import give_back
 from populace.worker import STATE_NAME
 
-_LARGE_BYTES = 2**20
-
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +98,10 @@ class Writer:
         began = time.thread_time()
         saved = {id: self._save(id, get()) for id, get in batch.states.items()}
         self.last_s = time.thread_time() - began
-        generations = [[_with(one, saved) for one in generation] for generation in batch.generations]
+        last = {id.generation for id in saved}  # the others have been superseded
+        generations = [
+            [_with(s, saved) if s.generation in last else s for s in generation] for generation in batch.generations
+        ]
         store = self._open_store()
         try:
             collected = store.publish_all(batch.claims, generations)
@@ -108,15 +109,14 @@ class Writer:
             store.close()
         for digest in collected:
             self._checkpoints.delete(digest)
-        give_back()
+        give_back(sum(num_bytes for _, num_bytes in saved.values()))
 
     def _save(self, id: SegmentId, state: Any) -> tuple[str, int]:
         label = {"member": id.member, "generation": id.generation}
         chunks = pack({STATE_NAME: {STATE_NAME: state}}, label=label, allow_pickle=self._allow_pickle)
         num_bytes = sum(memoryview(chunk).nbytes for chunk in chunks)
         digest = self._checkpoints.put(chunks)
-        if num_bytes > _LARGE_BYTES:
-            give_back()
+        give_back(num_bytes)
         return digest, num_bytes
 
 
