@@ -152,6 +152,59 @@ def test_worse_half_goes_on_from_the_best_when_a_tenth_is_left(points: int, nois
     assert ended == (dict.fromkeys([5, 6, 7, 8, 9], 0) if ends else {})
 
 
+def test_worse_half_goes_on_from_the_best_at_the_end_of_long_intervals_too() -> None:
+    """The last turn of a run of ten is the time when a tenth is left."""
+    levels = [9, 8, 7, 2, 1, 6, 5, 4, 3, 0]
+    for points, ends in ((8, False), (9, True)):
+        answers = _answers(population_of_lives(_rising(levels, points), steps=10), FRESH)
+        ended = {m: a.donor.member for m, a in answers.items() if a.why.get("place") == "ends"}
+        assert ended == (dict.fromkeys([3, 4, 7, 8, 9], 0) if ends else {})
+
+
+def _climbing(
+    slopes: tuple[float, float], lead: float = 1, noise: float = 0.01, points: int = 40, behind: int = 0
+) -> Population:
+    """A population whose best greedy member leads its best frozen one, which is far above the worst frozen one.
+
+    Greedy and frozen gain by these slopes; all of the greedy but the best are some intervals behind.
+    """
+    greedy, frozen = [5 + lead, 0.4, 0.3, 0.2, 0.1], [5, 3, 2, 1, 0.5]
+    slope_of = dict(zip((*GREEDY, *FROZEN), (slopes[0],) * 5 + (slopes[1],) * 5, strict=True))
+    lives = _rising(_levels(greedy, frozen), points, noise)
+    climbing = [[x - slope_of[m] * (points - 1 - at) for at, x in enumerate(life)] for m, life in enumerate(lives)]
+    return _halved([life[: points - behind] if m in GREEDY[1:] else life for m, life in enumerate(climbing)])
+
+
+@pytest.mark.parametrize(
+    ("given", "pulls_away"),
+    [
+        ({"slopes": (0.1, 0)}, True),
+        ({"slopes": (0.1, 0), "points": 20}, True),
+        ({"slopes": (0.1, 0), "points": 41}, False),
+        ({"slopes": (0.1, 0.05)}, True),
+        ({"slopes": (0.1, 0.08)}, False),
+        ({"slopes": (0.1, 0.1)}, False),
+        ({"slopes": (0, 0)}, False),
+        ({"slopes": (0.1, 0), "lead": 0.01}, False),
+        ({"slopes": (0.1, 0), "noise": 0.5}, False),
+    ],
+)
+def test_frozen_join_at_once_where_greed_pulls_away(given: Mapping[str, object], pulls_away: bool) -> None:
+    """Patience that is behind and slower has nothing to show; trials from it held greed up for a tenth of the run."""
+    answers = _answers(_climbing(**given))
+    joined = {m: a for m, a in answers.items() if a.why.get("place") == "joins"}
+    assert {m: a.donor.member for m, a in joined.items()} == (dict.fromkeys([6, 8, 9], 0) if pulls_away else {})
+    assert all(a.why["greedy"] is True and "since" not in a.why for a in joined.values())
+    set_out = any(a.why.get("place") == "restart" for a in answers.values())
+    assert set_out is (not pulls_away and given.get("points") != 41)
+
+
+def test_who_sees_few_of_the_greedy_does_not_judge_greed() -> None:
+    """A member that has run ahead sees those alone that are better, and all look as if they pulled away."""
+    for behind, joins in ((0, True), (2, False)):
+        assert (_answers(_climbing((0.1, 0), behind=behind))[9].why["place"] == "joins") is joins
+
+
 def test_damaged_best_is_copied_by_nobody() -> None:
     """What cannot be loaded cannot be gone on from, however good it was."""
     for points in (4, 20, 90):

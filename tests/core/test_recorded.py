@@ -62,7 +62,7 @@ RECORDED = {
     "oversampled": ["2f5dd2faa632", "2af9f045b22b"],
     "restart": ["489a60794e0c", "69fcf432a5cd"],
     "fire": ["5b19b8cf1a73", "f4c803ed7a96"],
-    "default": ["feb5f9033bc9", "7c4616dd246a"],
+    "default": ["67133551f426", "444850420bcc"],
     "MF-PBT": ["d55377d827c0", "3dedf9a9bf87"],
     "t-test": "38204b01404a",
     "donors": [19, 30, 27, 26, 14, 16],

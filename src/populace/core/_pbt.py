@@ -55,9 +55,10 @@ class PBT(Policy):
     `PBT()` alone begins as random search does, and the worse half of the members becomes greedy: it copies its best
     every 1 % of the run, where they are better beyond the noise of the scores, and explores by steps that fit that
     time; every fifth of the run its worse half sets out anew from the best of those that have kept their draw, unless
-    greed has got clearly away. Near the end nearly all go on from the best, where that is clear. Where an interval is
-    5 % of the run or more, all are greedy but the best fifth. (`Halves` and `Strides`; docs/decisions/0012-robust-
-    default.md and 0018-no-draw-is-given-up.md.) It is made to win over random search wherever hyperparameters
+    greed has got clearly away; where it pulls away the others join it. Near the end nearly all go on from the best,
+    where that is clear. Where an interval is 5 % of the run or more, all are greedy but the best fifth. (`Halves` and
+    `Strides`; docs/decisions/0012-robust-default.md, 0018-no-draw-is-given-up.md, 0019-where-greed-pulls-away.md.) It
+    is made to win over random search wherever hyperparameters
     should move, and not to lose to it where greed or noise would mislead the paper's algorithm, whatever the interval.
     Take `PBT.paper()` to reproduce the paper, or where being greedy is known to be right and scores are exact: it
     follows faster. Take no PBT at all, but `RandomSearch()` or a sequential search, where a good constant exists and
