@@ -57,13 +57,12 @@ class PBT(Policy):
     time; every fifth of the run its worse half sets out anew from the best of those that have kept their draw, unless
     greed has got clearly away; where it pulls away the others join it. Near the end nearly all go on from the best,
     where that is clear. Where an interval is 5 % of the run or more, all are greedy but the best fifth. (`Halves` and
-    `Strides`; docs/decisions/0012-robust-default.md, 0018-no-draw-is-given-up.md, 0019-where-greed-pulls-away.md.) It
-    is made to win over random search wherever hyperparameters
-    should move, and not to lose to it where greed or noise would mislead the paper's algorithm, whatever the interval.
-    Take `PBT.paper()` to reproduce the paper, or where being greedy is known to be right and scores are exact: it
-    follows faster. Take no PBT at all, but `RandomSearch()` or a sequential search, where a good constant exists and
-    runs are cheap to repeat. As soon as `exploit` or `explore` is given, the policy is composed by hand, and what is
-    left out is the paper's.
+    `Strides`; docs/decisions/0012-robust-default.md, 0018-no-draw-is-given-up.md, 0019-where-greed-pulls-away.md.)
+    It is made to win over random search wherever hyperparameters should move, and not to lose to it where greed or
+    noise would mislead the paper's algorithm, whatever the interval. Take `PBT.paper()` to reproduce the paper, or
+    where being greedy is known to be right and scores are exact: it follows faster. Take no PBT at all, but
+    `RandomSearch()` or a sequential search, where a good constant exists and runs are cheap to repeat. As soon
+    as `exploit` or `explore` is given, the policy is composed by hand, and what is left out is the paper's.
 
     At a ready point a member asks `exploit` whether to copy another member's weights and hyperparameters; if it does,
     `explore` changes the hyperparameters, and only then. Departures from the paper: a member that diverged or failed is

@@ -31,6 +31,7 @@ def publish_generations(
     """
     members = {claim.member: tx.fence(claim) for claim in claims}
     by = {claim.member: claim for claim in claims}
+    assert all(s.generation == members[s.member]["generation"] for s in generations[0]), "generations have no gaps"
     newest = [tx.segment(SegmentId(m, row["generation"] - 1)) for m, row in members.items() if row["generation"]]
     candidates = [base_of(segment_from_row(row)) for row in newest if row is not None]
     before = sequence = tx.sql.value(q.SEQUENCE)

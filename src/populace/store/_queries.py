@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from populace.core import Mode, Status
+from populace.store._protocol import EventKind
 from populace.store._rows import SEGMENT_COLUMNS, dumps
 from populace.store._schema import IS_KEPT, event, member, run, segment
 
@@ -284,9 +285,9 @@ def _log_segments() -> Insert:
     """Returns what writes the begins and ends of segments that were written whole into the log."""
     told = s.member, s.generation, s.epoch, s.worker
     unsaved = case((s.checkpoint.is_(None), dumps({"unsaved": True})), else_=dumps({}))
-    begun = select(s.begun, literal("begun"), *told, s.begun_at, literal(dumps({})))
+    begun = select(s.begun, literal(EventKind.BEGUN.value), *told, s.begun_at, literal(dumps({})))
     begun = begun.where(s.generation >= p("generation"), s.begun > p("after"))  # the key begins with the former
-    ended = select(s.ended, literal("published"), *told, s.ended_at, unsaved).where(s.ended > p("after"))
+    ended = select(s.ended, literal(EventKind.PUBLISHED.value), *told, s.ended_at, unsaved).where(s.ended > p("after"))
     names = ["sequence", "kind", "member", "generation", "epoch", "worker", "at", "detail"]
     return insert(event).from_select(names, union_all(begun, ended).order_by(text("1")))
 

@@ -9,9 +9,9 @@ from typing import Any, final
 
 from populace.core import RunSpec, Segment, SegmentId, Why
 from populace.store import Claim
+from populace.vectorised._generation import Ended
 from populace.vectorised._memory import give_back
 from populace.vectorised._rows import Rows
-from populace.vectorised._standing import Ended
 from populace.vectorised._writer import Batch, Writer
 
 _WRITE_EVERY_S = 1.0

@@ -20,10 +20,11 @@ from populace.vectorised._block import Turn
 from populace.vectorised._calls import Calls
 from populace.vectorised._chunks import Chunks
 from populace.vectorised._garbage import set_aside
+from populace.vectorised._generation import Begun
 from populace.vectorised._interval_keys import IntervalKeys
 from populace.vectorised._measured import Measured, by_member, plan_of
 from populace.vectorised._rows import Rows
-from populace.vectorised._standing import Begun, Standing
+from populace.vectorised._standing import Standing
 
 
 @final
