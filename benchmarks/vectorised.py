@@ -171,12 +171,9 @@ def _rows(population: int, hidden: int, devices: int) -> tuple[Any, list[Any], A
     programs, space = Programs(Digits(hidden), None), Space.of(SPACE)
     draws = [space.sample(Key(m)) for m in range(population)]
     share = population // devices
-    parts = [range(i, i + share) for i in range(0, population, share)]
-    blocks = [
-        Block(programs, device, [programs.init(Key(m).jax(), draws[m]) for m in part], share, is_alone=devices == 1)
-        for device, part in zip(jax.devices(), parts, strict=True)
-    ]
-    rows = Rows(blocks, parts, lambda m, hp: programs.init(Key(m).jax(), hp), programs.shrunk)
+    states = (programs.init(Key(m).jax(), draws[m]) for m in range(population))
+    block = Block(programs, jax.devices(), states, share)
+    rows = Rows(block, range(population), lambda m, hp: programs.init(Key(m).jax(), hp), programs.shrunk)
     turns = [Turn(m, draws[m], Key(m).words(), 0) for m in range(population)]
     return rows, turns, programs
 
@@ -372,7 +369,7 @@ def _exploit_case() -> dict[str, float]:
 
     size = 25_000_000
     state = {"w": jnp.arange(size, dtype=jnp.float32)}
-    block = Block(Programs(JaxBowl(), None), jax.devices()[0], [state] * 6, 6)
+    block = Block(Programs(JaxBowl(), None), jax.devices()[:1], [state] * 6, 6)
     source, target = np.random.default_rng(0).random(size, np.float32), np.ones(size, np.float32)
 
     def fastest(act: Callable[[], object]) -> float:

@@ -1,4 +1,4 @@
-"""Rows of states on a device: moved in place, and seen as they were."""
+"""Rows of states on one or several devices: moved in place, and seen as they were."""
 
 import hypothesis.strategies as st
 import jax
@@ -11,20 +11,23 @@ from populace.checkpoints import pack
 from populace.jax import Programs
 from populace.space import Key
 from populace.testing import JaxBowl
+from populace.vectorised import _block as _block_module
 from populace.vectorised._block import Block, Turn
 from populace.vectorised._rows import Rows
 
 SIZE = 6
 
 
-def _block(state_of, size=SIZE, *, is_alone=True):
+def _block(state_of, size=SIZE, num_devices=1):
+    if num_devices > len(jax.devices()):
+        pytest.skip(f"needs {num_devices} devices of JAX")
     states = map(state_of, range(size))
-    return Block(Programs(JaxBowl(), None), jax.devices()[0], states, size, is_alone=is_alone)
+    return Block(Programs(JaxBowl(), None), jax.devices()[:num_devices], states, size // num_devices)
 
 
-@pytest.fixture(scope="module")
-def block():
-    return _block(lambda row: {"x": jnp.full(3, row, jnp.float32), "key": jax.random.key(row)})
+@pytest.fixture(scope="module", params=[1, 2, 3])
+def block(request):
+    return _block(lambda row: {"x": jnp.full(3, row, jnp.float32), "key": jax.random.key(row)}, SIZE, request.param)
 
 
 def _numbers(block):
@@ -65,15 +68,14 @@ def test_training_from_another_row_is_training_from_a_copy_of_it(bowls, sources,
         block.move(sources)
         if settles:
             block.settle()
-        for start in block.ready(turns, (3,), chunk):
-            start()
+        block.train(turns, (3,), chunk)
         ended.append([np.asarray(block.take(row)["w"]).tolist() for row in range(SIZE)])
     assert ended[0] == ended[1]
 
 
-@pytest.fixture(scope="module")
-def bowls():
-    return [_block(lambda row: {"w": jnp.full(4, row, jnp.float32)}) for _ in range(2)]
+@pytest.fixture(scope="module", params=[1, 2, 3])
+def bowls(request):
+    return [_block(lambda row: {"w": jnp.full(4, row, jnp.float32)}, SIZE, request.param) for _ in range(2)]
 
 
 @pytest.mark.slow
@@ -92,25 +94,25 @@ def test_members_become_what_others_were_wherever_they_are(rows, moves):
     assert [int(seen[member]()["w"].array[0]) for member in range(SIZE)] == expected
 
 
-@pytest.fixture(scope="module")
-def rows():
-    return _rows(3)
+@pytest.fixture(scope="module", params=[2, 16])
+def rows(request):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_block_module, "_TOGETHER", request.param)  # rows that all devices may send at once
+        return _rows(3)
 
 
-def _rows(num_blocks):
-    """Several blocks, which need not be several devices."""
-    share = SIZE // num_blocks
-    blocks = [
-        _block(lambda row: {"w": jnp.full(4, row, jnp.float32)}, share, is_alone=False) for _ in range(num_blocks)
-    ]
-    places = [[block * share + row for row in range(share)] for block in range(num_blocks)]
-    return Rows(blocks, places, lambda *_: None, lambda *_: None)
+def _rows(num_devices):
+    block = _block(lambda row: {"w": jnp.full(4, row, jnp.float32)}, SIZE, num_devices)
+    return Rows(block, range(SIZE), lambda *_: None, lambda *_: None)
 
 
 @pytest.fixture(scope="module")
 def pairs():
-    """Twice the same members, on two blocks of three and on three blocks of two."""
-    return [[_rows(num_blocks) for _ in range(2)] for num_blocks in (2, 3)]
+    """Twice the same members, on two devices with three rows each, and on three with two, one crossing."""
+    two = [_rows(2) for _ in range(2)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_block_module, "_TOGETHER", 3)
+        return [two, [_rows(3) for _ in range(2)]]
 
 
 @pytest.mark.slow
@@ -128,20 +130,20 @@ def test_training_puts_in_what_has_come_from_other_devices(pairs, which, moves, 
         ]
         for sources in moves:
             rows.move(sources)
-            for block in rows._blocks if settles else ():
-                block.settle()
+            if settles:
+                rows.block.settle()
             rows.train(turns, (2,), 1)
         ended.append([np.asarray(rows.take(member)["w"]).tolist() for member in range(SIZE)])
     assert ended[0] == ended[1]
 
 
-def test_members_change_places_instead_of_sending_states(rows, monkeypatch):
+def test_members_change_places_instead_of_sending_states(rows):
     """Two members of different devices that copy from each other's: nothing has to travel."""
-    monkeypatch.setattr(Block, "take_many", lambda *_: pytest.fail("a state has travelled"))
-    here = {member: rows._place[member][0] for member in range(SIZE)}
-    (one, source_of_two), (two, source_of_one) = ([m for m in range(SIZE) if here[m] == block] for block in (0, 1))
+    device_of = rows.block.device_of
+    here = {member: device_of(row) for member, row in rows._row.items()}
+    (one, source_of_two), (two, source_of_one) = ([m for m in range(SIZE) if here[m] == device] for device in (0, 1))
     rows.move({one: source_of_one, two: source_of_two})
-    assert (rows._place[one][0], rows._place[two][0]) == (1, 0)
+    assert all(device_of(to) == device_of(source) for to, source in rows.block._sources.items())
 
 
 @pytest.mark.slow

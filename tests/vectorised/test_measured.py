@@ -40,9 +40,10 @@ def test_metrics_come_in_the_order_of_members(members, first, padding):
     """Members change places between devices, and chunks are filled up."""
     told = []
     for some in (members[:first], members[first:]):
-        rows = [*some, *[99] * (padding + -len(some) % 2)]
+        rows = [*[None] * padding, *some, *[None] * ((padding + len(some)) % 2)]
         if rows:
-            told.append((list(some), {"a": np.array(rows, np.float32).reshape(1, -1, 1)}))
+            values = [99 if row is None else row for row in rows]
+            told.append((rows, {"a": np.array(values, np.float32).reshape(2, -1, 1)}))
     assert by_member(range(6), told)["a"].ravel().tolist() == [0, 1, 2, 3, 4, 5]
 
 

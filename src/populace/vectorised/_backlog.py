@@ -98,7 +98,7 @@ class Backlog:
         """Begins to write everything, with the states as they are now."""
         self.catch_up()
         self._writer.wait()  # two copies of the population would be one too many
-        give_back(rows.num_bytes)
+        give_back(rows.block.num_bytes)
         frozen = rows.copied()
         states: dict[SegmentId, Callable[[], Any]] = {
             segment.id: frozen[segment.member] for segment in self._unwritten[-1]

@@ -1,19 +1,20 @@
-"""A block: the members on one device, each a row of one stacked state.
+"""A block: the members of a population as rows of one stacked state, spread over devices.
 
 Members whose hyperparameters have one shape train in one program, a chunk of rows at a time: the rows are gathered,
 trained, and written back in place. How many chunks there are is an argument, so that members may move from one shape to
-another without a new program. All calls return before the device is done.
+another without a new program. All calls return before the devices are done.
 
 A row that is to become a copy of another is not copied, where this can be helped: it is noted, and when the row trains
 next, its chunk reads the other one instead. Rows that read others train first, so nobody reads what has moved on.
-A row that has come from another device waits likewise until the next training, which puts it in before anything else.
+A row that is to become a copy of one on another device waits likewise until the next training, which sends and writes
+it before anything else.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, final
 
 import jax
@@ -21,23 +22,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from populace._errors import StateMismatch
-from populace.checkpoints import JaxValues
 from populace.jax import Programs, Shape
 from populace.space import Hyperparameters
 from populace.vectorised._copies import ASIDE, in_order
-from populace.vectorised._packed import Arrivals, Packed, packed, unpacked
-from populace.vectorised._row_programs import move_rows, put, take, train_chunks
+from populace.vectorised._crossing import Crossing, Crossings, crossed
+from populace.vectorised._frozen import TAKE, Frozen
+from populace.vectorised._row_programs import move_rows, put, train_chunks
+from populace.vectorised._spread import Spread
 
-_TOGETHER = 8  # a transfer costs as much as copying a few small rows; each is of as many, or programs would multiply
-_TOGETHER_BYTES = 2**25
-
-# One of each for all blocks: what was traced for one device is not traced again for the next.
-_MOVE = jax.jit(move_rows, donate_argnums=0)
-_TAKE = jax.jit(take)
-_PUT = jax.jit(put, donate_argnums=0)
-_TAKE_MANY = jax.jit(packed)
-_REPEATED = jax.jit(lambda x, num: jax.tree.map(lambda a: jnp.stack([a] * num), x), static_argnums=1)
-_COPY = jax.jit(lambda rows_M, num: jax.tree.map(lambda x: jnp.copy(x[:num]), rows_M), static_argnums=1)
+_TOGETHER = 16  # rows that all devices send at once: enough that few generations need a second time
+_TOGETHER_BYTES = 2**26  # and no second population
 
 # Array names end in their axes: M rows, N chunks, C rows of a chunk, E evaluations.
 
@@ -58,62 +52,80 @@ class Turn(NamedTuple):
 
 @final
 class Block:
-    """Rows of states on a device.
+    """Rows of states, numbered through all devices.
 
     Args:
         programs: The task.
-        device: The device.
+        devices: The devices.
         states: The rows, at least one; all of one structure.
-        num_rows: How many rows there is room for.
-        has_spare: Whether there is one more, for what a program of several generations keeps aside.
-        is_alone: Whether no other block will ask for rows, or bring some.
+        num_rows: How many rows each device has.
+        has_spare: Whether there is one more, for what a program of several generations keeps aside; on one device.
     """
 
     def __init__(
         self,
         programs: Programs,
-        device: Any,
+        devices: Sequence[Any],
         states: Iterable[Any],
         num_rows: int,
         *,
         has_spare: bool = False,
-        is_alone: bool = True,
     ) -> None:
+        assert not has_spare or len(devices) == 1, "rows are numbered as if none was spare"
         self._programs = programs
-        self._device = device
+        self._spread = spread = Spread(devices)
         self.has_spare = has_spare
         """Whether there is a row beside the others."""
-        self._data = jax.device_put(programs.data, device)
+        self._data = spread.whole(programs.data)
         self._num_rows = num_rows
         self._sources: Mapping[int, int] = {}
+        self._put, self._settle = spread.shared_program(_put), spread.shared_program(_settled)
         self._rows_M = self._filled(iter(states))
-        self.num_bytes = _bytes(self._rows_M)
+        self.num_bytes: int = sum(x.nbytes for x in jax.tree.leaves(self._rows_M))
         """How large all rows are."""
-        row_bytes = self.num_bytes // (num_rows + has_spare)
-        self.num_together = max(1, min(num_rows, _TOGETHER, _TOGETHER_BYTES // max(1, row_bytes)))
-        """How many rows `take_many` may take at once: enough to make one transfer of many, not a second population."""
-        self._arrivals: Arrivals | None = None
-        if not is_alone:
-            shapes = jax.eval_shape(packed, self._rows_M, np.zeros(self.num_together, np.int32))
-            nothing = jax.tree.map(lambda like: np.zeros(like.shape, like.dtype), shapes)
-            self._arrivals = self._arriving([], jax.device_put(nothing, device))
+        row_bytes = self.num_bytes // (num_rows * spread.num + has_spare)
+        together = min(_TOGETHER, _TOGETHER_BYTES // max(1, row_bytes)) // spread.num
+        self._crossings = Crossings(spread.num, num_rows, min(num_rows, max(1, together)))
 
-    def ready(
+    def _filled(self, states: Iterator[Any]) -> Any:
+        """Returns the rows, filled one by one, so that no second population is in memory; a spare one is the last."""
+        first = next(states)
+        wanted = _signature(first)
+        rows_M = self._spread.repeated(first, self._num_rows + self.has_spare)
+        for row, state in enumerate(states, start=1):
+            if _signature(state) != wanted:
+                raise StateMismatch(_UNLIKE)
+            rows_M = self._with(rows_M, row, state)
+        return rows_M
+
+    def prepare(self) -> None:
+        """Makes the programs that will copy rows, by copying none, so nothing is compiled in the midst of a run."""
+        self._copy([])
+        for device in range(self._spread.num):
+            self.take(device * self._num_rows)
+
+    def device_of(self, row: int) -> int:
+        """Returns which of the devices a row is on."""
+        return row // self._num_rows
+
+    def train(
         self, turns: Mapping[int, Turn], plan: tuple[int, ...], chunk: int
-    ) -> list[Callable[[], tuple[list[int], dict[str, Any]]]]:
-        """Returns what trains rows for an interval, once each: per shape, it gives members and their metrics (N, C, E).
+    ) -> list[tuple[list[int | None], dict[str, Any]]]:
+        """Trains rows for an interval.
 
-        Getting ready takes as long as starting, and no device should wait while another one's work is made ready.
+        Returns:
+            Per shape, members and their metrics, the last axis of which is E; None where there is no member.
         """
         groups: dict[Shape, dict[int, Turn]] = defaultdict(dict)
         for row, turn in turns.items():
             groups[self._programs.shape_of(turn.hyperparameters)][row] = turn
-        if len(groups) > 1 or not self._can_read(turns):
-            self._settle_sources()
-        sources, self._sources = self._sources, {}
-        return [
-            self._ready(shape, group, sources, self._taken_arrivals(), plan, chunk) for shape, group in groups.items()
-        ]
+        across, within = self._crossings.parted([(source, to) for to, source in self._sources.items()])
+        if len(groups) > 1 or not self._can_read(turns) or self._crossings.num_at_once(across) < len(across):
+            self.settle()
+            across = within = []
+        self._sources = {}
+        sources, crossing = {to: source for source, to in within}, self._crossings.of(across)
+        return [self._trained(shape, group, sources, crossing, plan, chunk) for shape, group in groups.items()]
 
     def apply(self, program: Any, *arguments: Any) -> Any:
         """Hands rows and data to a program, which gives rows back; returns what else it does."""
@@ -121,37 +133,15 @@ class Block:
         self._rows_M, told = program(self._rows_M, self._data, *arguments)
         return told
 
-    def take_spare(self) -> Any:
-        """Returns a copy of the row beside the others, where there is one."""
-        return _TAKE(self._rows_M, np.int32(self._num_rows))
-
-    def _filled(self, states: Iterator[Any]) -> Any:
-        """Returns the rows, filled one by one, so that no second population is in memory; a spare one is the last."""
-        first = jax.device_put(next(states), self._device)
-        wanted = _signature(first)
-        num = self._num_rows + self.has_spare
-        rows_M = _REPEATED(first, num)
-        for row, state in enumerate(states, start=1):
-            if _signature(state) != wanted:
-                raise StateMismatch(_UNLIKE)
-            rows_M = _PUT(rows_M, jax.device_put(state, self._device), np.int32(row))
-        return rows_M
-
     def move(self, sources: Mapping[int, int]) -> None:
         """Makes rows copies of others, all at once: by row to be overwritten, the row that it becomes a copy of."""
         self.settle()
         self._sources = {to: source for to, source in sources.items() if to != source}
 
     def settle(self) -> None:
-        """Copies in place what `move` and `put_many` have noted and no training has read yet."""
-        arrivals = self._taken_arrivals()
-        if arrivals is not None and arrivals.count:  # seldom, so a program of its own would take longer to compile
-            held = jax.device_get(arrivals.packed)
-            for place, row in enumerate(arrivals.rows_C[: arrivals.count]):
-                self._rows_M = self._with(row, unpacked(held, place, self._rows_M))
-        self._settle_sources()
-
-    def _settle_sources(self) -> None:
+        """Copies in place what `move` has noted and no training has read yet."""
+        if not self._sources:
+            return
         sources, self._sources = self._sources, {}
         direct: list[tuple[int, int]] = []
         aside = None
@@ -159,151 +149,126 @@ class Block:
             if ASIDE not in (source, to):
                 direct.append((source, to))
                 continue
-            direct = self._moved(direct)
+            self._copy_all(direct)
+            direct = []
             if to == ASIDE:
                 aside = self.take(source)
             else:
                 self.put(to, aside)
-        self._moved(direct)
+        self._copy_all(direct)
+
+    def take(self, row: int) -> Any:
+        """Returns a copy of a row."""
+        self._look_at(row)
+        return self._taken(*divmod(row, self._num_rows))
+
+    def take_spare(self) -> Any:
+        """Returns a copy of the row beside the others, where there is one."""
+        return self._taken(0, self._num_rows)
+
+    def put(self, row: int, state: Any) -> None:
+        """Overwrites a row."""
+        self._look_at(row)
+        self._rows_M = self._with(self._rows_M, row, state)
+
+    def copied(self) -> Frozen:
+        """Returns all rows as they are now."""
+        self.settle()
+        return Frozen(self._spread.copied(self._rows_M), self._spread, self._num_rows)
+
+    def _look_at(self, row: int) -> None:
+        """Sees to it that a row may be read and overwritten."""
+        if row in self._sources or row in self._sources.values():
+            self.settle()
+
+    def _taken(self, device: int, row: int) -> Any:
+        return TAKE(self._spread.part(self._rows_M, device), np.int32(row))
+
+    def _with(self, rows_M: Any, row: int, state: Any) -> Any:
+        device, row = divmod(row, self._num_rows)
+        is_here_D = np.arange(self._spread.num, dtype=np.int32) == device
+        own = {"row": np.full(self._spread.num, row, np.int32), "count": is_here_D.astype(np.int32)}
+        return self._put(rows_M, self._spread.whole(state), own)[0]
 
     def _can_read(self, turns: Mapping[int, Turn]) -> bool:
         """Whether training may read noted sources: all who read train now, and none of them is read."""
         return self._sources.keys() <= turns.keys() and self._sources.keys().isdisjoint(self._sources.values())
 
-    def _look_at(self, rows: Iterable[int]) -> None:
-        """Sees to it that rows may be read and overwritten."""
-        arriving = [] if self._arrivals is None else self._arrivals.rows_C[: self._arrivals.count].tolist()
-        if not {*self._sources, *self._sources.values(), *arriving}.isdisjoint(rows):
-            self.settle()
+    def _copy_all(self, from_to: Sequence[tuple[int, int]]) -> None:
+        """Copies rows, of which none is read after it has been overwritten."""
+        while from_to:
+            num = self._crossings.num_at_once(from_to)
+            self._copy(from_to[:num])
+            from_to = from_to[num:]
 
-    def _moved(self, from_to: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Copies rows one after the other; returns what is left to do: nothing."""
-        if from_to:
-            padded = np.zeros((self._num_rows, 2), np.int32)
-            padded[: len(from_to)] = from_to
-            self._rows_M = _MOVE(self._rows_M, padded, np.int32(len(from_to)))
-        return []
+    def _copy(self, from_to: Sequence[tuple[int, int]]) -> None:
+        """Copies rows, of which none is read after it has been overwritten, and few enough cross."""
+        num = self._spread.num
+        pairs, counts = np.zeros((num, self._num_rows, 2), np.int32), np.zeros(num, np.int32)
+        across, within = self._crossings.parted(from_to)
+        for source, to in within:
+            device = self.device_of(to)
+            pairs[device, counts[device]] = source % self._num_rows, to % self._num_rows
+            counts[device] += 1
+        own = {"from_to": pairs, "count": counts, "crossing": self._crossings.of(across)}
+        self._rows_M = self._settle(self._rows_M, None, own)[0]
 
-    def prepare(self) -> None:
-        """Makes the programs that will copy rows, by copying none."""
-        self._rows_M = _MOVE(self._rows_M, np.zeros((self._num_rows, 2), np.int32), np.int32(0))
-        self.take(0)
-        if self._arrivals is not None:
-            self.take_many([0])
-
-    def take(self, row: int) -> Any:
-        """Returns a copy of a row."""
-        self._look_at([row])
-        return _TAKE(self._rows_M, np.int32(row))
-
-    def put(self, row: int, state: Any) -> None:
-        """Overwrites a row."""
-        self._look_at([row])
-        self._rows_M = self._with(row, state)
-
-    def _with(self, row: int, state: Any) -> Any:
-        return _PUT(self._rows_M, jax.device_put(state, self._device), np.int32(row))
-
-    def take_many(self, rows: Sequence[int]) -> Packed:
-        """Returns copies of some rows."""
-        self._look_at(rows)
-        padded = np.full(self.num_together, rows[0], np.int32)
-        padded[: len(rows)] = rows
-        taken: Packed = _TAKE_MANY(self._rows_M, padded)
-        return taken
-
-    def put_many(self, rows: Sequence[int], states: Packed) -> None:
-        """Overwrites rows with what `take_many` of a block as large has returned; the next training puts them in."""
-        assert self._arrivals is not None, "rows come from another block"
-        self._look_at(rows)
-        if self._arrivals.count:
-            self.settle()
-        self._arrivals = self._arriving(rows, jax.device_put(states, self._device))
-
-    def _arriving(self, rows: Sequence[int], states: Packed) -> Arrivals:
-        padded = np.zeros(self.num_together, np.int32)
-        padded[: len(rows)] = rows
-        return Arrivals(states, padded, np.int32(len(rows)))
-
-    def _taken_arrivals(self) -> Arrivals | None:
-        """Returns what has arrived; from now on nothing has."""
-        taken = self._arrivals
-        if taken is not None and taken.count:
-            self._arrivals = taken._replace(count=np.int32(0))
-        return taken
-
-    def copied(self) -> Frozen:
-        """Returns all rows as they are now, without a spare one."""
-        self.settle()
-        return Frozen(_COPY(self._rows_M, self._num_rows), is_seen=self._device.platform == "cpu")
-
-    def _ready(
+    def _trained(
         self,
         shape: Shape,
         group: Mapping[int, Turn],
         sources: Mapping[int, int],
-        arrivals: Arrivals | None,
+        crossing: Crossing | None,
         plan: tuple[int, ...],
         chunk: int,
-    ) -> Callable[[], tuple[list[int], dict[str, Any]]]:
-        chunk = min(chunk, self._num_rows)
-        size = -(-self._num_rows // chunk) * chunk
+    ) -> tuple[list[int | None], dict[str, Any]]:
+        num, num_rows = self._spread.num, self._num_rows
+        chunk = min(chunk, num_rows)
+        size = -(-num_rows // chunk) * chunk
         order = [*sources, *(row for row in group if row not in sources)]  # who reads another trains first
+        counts = np.zeros(num, np.int32)
+        places = []
+        for row in order:
+            device = row // num_rows
+            places.append(device * size + int(counts[device]))
+            counts[device] += 1
+        members: list[int | None] = [None] * (num * size)
+        rows = np.full(num * size, num_rows + 1, np.int32)  # out of range: nothing is written
+        read, which = np.zeros((2, num * size), np.int32)
+        which[places] = np.arange(len(order))
+        rows[places] = [row % num_rows for row in order]
+        read[places] = [sources.get(row, row) % num_rows for row in order]
         turns = [group[row] for row in order]
-        padded = [*turns, *[turns[0]] * (size - len(turns))]
-        rows = np.full(size, self._num_rows + 1, np.int32)  # out of range: nothing is written
-        rows[: len(order)] = order
-        read = np.zeros(size, np.int32)
-        read[: len(order)] = [sources.get(row, row) for row in order]
-        arrays = {
-            "rows": rows,
-            "sources": read,
-            "keys": np.array([turn.key_2 for turn in padded], np.uint32),
-            "starts": np.array([turn.start_step for turn in padded], np.int32),
-            "hp": shape.arrays([turn.hyperparameters for turn in padded]),
+        for place, turn in zip(places, turns, strict=True):
+            members[place] = turn.member
+        each = {
+            "keys": np.array([turn.key_2 for turn in turns], np.uint32),
+            "starts": np.array([turn.start_step for turn in turns], np.int32),
+            "hp": shape.arrays([turn.hyperparameters for turn in turns]),
         }
-        given = jax.tree.map(lambda a: a.reshape(-1, chunk, *a.shape[1:]), arrays)
+        arrays = {"rows": rows, "sources": read, **jax.tree.map(lambda a: a[which], each)}
+        own = {
+            "given": jax.tree.map(lambda a: a.reshape(num, -1, chunk, *a.shape[1:]), arrays),
+            "num_chunks": -(-counts // chunk),
+            "crossing": crossing,
+        }
         name, compiled = ("chunks", shape, plan), self._programs.compiled
         if name not in compiled:
-            compiled[name] = jax.jit(
-                partial(train_chunks, partial(self._programs.train, shape, plan)), donate_argnums=0
-            )
-        members, num_chunks = [turn.member for turn in turns], np.int32(-(-len(group) // chunk))
-        return lambda: (members, self.apply(compiled[name], given, num_chunks, arrivals))
+            compiled[name] = self._spread.program(partial(_interval, partial(self._programs.train, shape, plan)))
+        self._rows_M, metrics = compiled[name](self._rows_M, self._data, own)
+        return members, metrics
 
 
-@final
-class Frozen:
-    """The rows of a block as they were.
-
-    Args:
-        rows_M: A copy of them.
-        is_seen: Whether the host's memory is the device's.
-    """
-
-    def __init__(self, rows_M: Any, *, is_seen: bool) -> None:
-        self._rows_M = rows_M
-        self._is_seen = is_seen
-
-    def take(self, row: int) -> Any:
-        """Returns a row to be saved: a copy, or where the host sees it, the values, for which no program must wait."""
-        return jax.tree.map(lambda leaf_M: self._of(leaf_M, row), self._seen)
-
-    @cached_property
-    def _seen(self) -> Any:
-        return jax.tree.map(lambda leaf_M: np.asarray(leaf_M) if self._sees(leaf_M) else leaf_M, self._rows_M)
-
-    def _sees(self, leaf_M: Any) -> bool:
-        """Whether an array's values are all of it; numpy's arrays are neither keys nor weakly typed."""
-        is_key = jnp.issubdtype(leaf_M.dtype, jax.dtypes.prng_key)
-        return self._is_seen and not is_key and not leaf_M.weak_type
-
-    def _of(self, leaf_M: Any, row: int) -> Any:
-        return JaxValues(leaf_M[row, ...]) if isinstance(leaf_M, np.ndarray) else _TAKE(leaf_M, np.int32(row))
+def _interval(train: Any, rows_M: Any, data: Any, own: Mapping[str, Any]) -> tuple[Any, Any]:
+    return train_chunks(train, crossed(rows_M, own["crossing"]), data, own["given"], own["num_chunks"])
 
 
-def _bytes(rows_M: Any) -> int:
-    return sum(x.nbytes for x in jax.tree.leaves(rows_M))
+def _settled(rows_M: Any, _: None, own: Mapping[str, Any]) -> tuple[Any, None]:
+    return crossed(rows_M, own["crossing"], lambda rows_M: move_rows(rows_M, own["from_to"], own["count"])), None
+
+
+def _put(rows_M: Any, state: Any, own: Mapping[str, Any]) -> tuple[Any, None]:
+    return jax.lax.fori_loop(0, own["count"], lambda _, rows_M: put(rows_M, state, own["row"]), rows_M), None
 
 
 def _signature(state: Any) -> tuple[object, list[tuple[Any, Any]]]:

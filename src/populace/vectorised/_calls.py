@@ -33,7 +33,7 @@ class Calls:
         spec: The run.
         programs: The task.
         standing: Where the members stand.
-        block: The rows, where one device holds everybody, and has room for one more.
+        block: The rows. The device can decide where one holds everybody, and has room for one more.
         chunks: Chooses how many members train at a time.
     """
 
@@ -44,15 +44,13 @@ class Calls:
         spec: RunSpec,
         programs: Programs,
         standing: Standing,
-        block: Block | None,
+        block: Block,
         chunks: Chunks,
     ) -> None:
         self._spec, self._programs, self._standing, self._chunks = spec, programs, standing, chunks
         self._block = block
         together = standing.together
-        is_possible = (
-            block is not None and block.has_spare and together is not None and is_traceable(together, programs.static)
-        )
+        is_possible = block.has_spare and together is not None and is_traceable(together, programs.static)
         self._most = None if asked == "auto" else asked
         if not is_possible:
             self._most = 1
@@ -109,7 +107,6 @@ class Calls:
         level, together, block = self._standing.level, self._standing.together, self._block
         assert level is not None, "`num_next` has seen to it"
         assert together is not None, "`num_next` has seen to it"
-        assert block is not None, "`num_next` has seen to it"
         first = level.generation + 1
         if self._fused is None:
             assert self._score is not None, "`num_next` has seen to it"

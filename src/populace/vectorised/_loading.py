@@ -13,7 +13,7 @@ from populace.space import Hyperparameters
 from populace.store import Claim, Store
 from populace.vectorised._block import Block
 from populace.vectorised._memory import give_back
-from populace.vectorised._rows import Rows, batched
+from populace.vectorised._rows import Rows
 from populace.worker import STATE_NAME, first_draft
 
 
@@ -36,7 +36,7 @@ def load_rows(
         checkpoints: Where saved states are.
         claims: Who trains.
         devices: Where.
-        has_spare: Whether each device has a row beside its members'.
+        has_spare: Whether there is a row beside the members', on one device.
     """
     first_state = partial(_first_state, programs, spec)
 
@@ -49,13 +49,10 @@ def load_rows(
         return _saved_state(programs, spec, checkpoints, source)
 
     share = -(-len(claims) // len(devices))
-    parts = batched(claims, share)
-    blocks = [
-        Block(programs, device, map(state_of, part), share, has_spare=has_spare, is_alone=len(parts) == 1)
-        for device, part in zip(devices, parts, strict=False)
-    ]
-    rows = Rows(blocks, [[c.member for c in part] for part in parts], first_state, programs.shrunk)
-    give_back(rows.num_bytes)
+    needed = -(-len(claims) // share)
+    block = Block(programs, devices[:needed], map(state_of, claims), share, has_spare=has_spare)
+    rows = Rows(block, [claim.member for claim in claims], first_state, programs.shrunk)
+    give_back(block.num_bytes)
     return rows, share
 
 

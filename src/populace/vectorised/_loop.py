@@ -115,7 +115,7 @@ class Loop:
         self._standing.foresee()
         self._backlog.catch_up()
         if not self._is_prepared:
-            self._rows.prepare()
+            self._rows.block.prepare()
             self._is_prepared = True
         trained = time.perf_counter()
         told = jax.device_get(told)
@@ -154,8 +154,8 @@ class Loop:
             _check_equal(begun, told["sources"][g], told["codes"][g])
             metrics = {name: values[g][: len(self._members)] for name, values in told["metrics"].items()}
             best = self._end(begun, Measured(self._spec, plan, metrics)) or best
-        if best is not None and self._rows.only is not None:
-            self._backlog.hold(best, self._rows.only.take_spare())
+        if best is not None:
+            self._backlog.hold(best, self._rows.block.take_spare())
 
     def _turns(self, begun: Begun, generations: list[int]) -> list[Turn]:
         active = self._spec.space.active

@@ -67,19 +67,21 @@ def plan_of(num_steps: int, evaluate_every: int | None) -> tuple[int, ...]:
     return (*[every] * whole, *([rest] if rest else []))
 
 
-def by_member(members: Sequence[int], told: Iterable[tuple[Sequence[int], Mapping[str, Any]]]) -> dict[str, np.ndarray]:
+def by_member(
+    members: Sequence[int], told: Iterable[tuple[Sequence[int | None], Mapping[str, Any]]]
+) -> dict[str, np.ndarray]:
     """Returns metrics with axes P, E, in the order of members.
 
     Args:
         members: Who trained.
-        told: For some members at a time, their metrics; the last axis is E, and rows after the members' are padding.
+        told: For some members at a time, their metrics; the last axis is E, and None is padding.
     """
-    trained: list[int] = []
+    trained: list[int | None] = []
     parts: dict[str, list[np.ndarray]] = {}
     for some, metrics in told:
         trained += some
         for name, values in metrics.items():
-            parts.setdefault(name, []).append(np.reshape(values, (-1, np.shape(values)[-1]))[: len(some)])
+            parts.setdefault(name, []).append(np.reshape(values, (-1, np.shape(values)[-1])))
     place = {member: row for row, member in enumerate(trained)}
     order = [place[member] for member in members]
     return {name: np.concatenate(values)[order] for name, values in parts.items()}

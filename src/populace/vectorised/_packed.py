@@ -7,25 +7,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from typing import Any, NamedTuple, TypeAlias, final
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
 Packed: TypeAlias = dict[str, Any]
 """Arrays with axes C, L: rows, and what a row holds of that type; by its name."""
-
-
-@final
-class Arrivals(NamedTuple):
-    """Rows that have come from another device, and are to be put into their places."""
-
-    packed: Packed
-    """What they hold."""
-    rows_C: Any
-    """Where they go."""
-    count: Any
-    """How many of these there are."""
 
 
 def packed(rows_M: Any, rows_C: Any) -> Packed:
@@ -52,13 +40,14 @@ def _beside(leaves_ML: list[Any], rows_C: Any) -> Any:
     return jax.lax.fori_loop(0, len(rows_C), one, empty_CL)
 
 
-def unpacked_into(rows_M: Any, packed: Packed, rows_C: Any, count: Any) -> Any:
+def unpacked_into(rows_M: Any, packed: Packed, from_R: Any, to_R: Any, count: Any) -> Any:
     """Returns rows of which some were overwritten in place.
 
     Args:
         rows_M: All rows.
         packed: New content.
-        rows_C: Where it goes.
+        from_R: Which of the packed rows are wanted.
+        to_R: Where they go.
         count: How many of these there are.
     """
     leaves_M, structure = jax.tree.flatten(rows_M)
@@ -68,30 +57,13 @@ def unpacked_into(rows_M: Any, packed: Packed, rows_C: Any, count: Any) -> Any:
     def one(index: Any, held: list[Any]) -> list[Any]:
         written = []
         for leaf_M, (name, start, length) in zip(held, spans, strict=True):
-            row = jax.lax.dynamic_slice(packed[name], (index, start), (1, length)).reshape(leaf_M.shape[1:])
-            written.append(jax.lax.dynamic_update_index_in_dim(leaf_M, row, rows_C[index], 0))
+            row = jax.lax.dynamic_slice(packed[name], (from_R[index], start), (1, length)).reshape(leaf_M.shape[1:])
+            written.append(jax.lax.dynamic_update_index_in_dim(leaf_M, row, to_R[index], 0))
         return written
 
     held = jax.lax.fori_loop(0, count, one, plain_M)
     pairs = zip(leaves_M, plain_M, held, strict=True)
     return jax.tree.unflatten(structure, [new if was is leaf else _like(leaf, new) for leaf, was, new in pairs])
-
-
-def unpacked(packed: Packed, place: int, rows_M: Any) -> Any:
-    """Returns one of the rows that were packed, out of arrays of the host.
-
-    Args:
-        packed: What was packed.
-        place: Which of its rows.
-        rows_M: Rows alike.
-    """
-    leaves_M, structure = jax.tree.flatten(rows_M)
-    plain_M = [_plain(leaf_M) for leaf_M in leaves_M]
-    row = []
-    for leaf_M, plain, (name, start, length) in zip(leaves_M, plain_M, _spans(plain_M), strict=True):
-        values = packed[name][place, start : start + length].reshape(plain.shape[1:])
-        row.append(values if plain is leaf_M else _like(leaf_M, values))
-    return jax.tree.unflatten(structure, row)
 
 
 def _spans(plain_M: list[Any]) -> list[tuple[str, int, int]]:

@@ -8,16 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from populace.vectorised._packed import Arrivals, unpacked_into
-
 _TILE = 2**14  # items; at four bytes each, two tiles fit in the nearest cache but one
 
 # Array names end in their axes: M rows, N chunks, C rows of a chunk, E evaluations.
 
 
-def train_chunks(
-    train: Any, rows_M: Any, data: Any, given: Mapping[str, Any], num_chunks: Any, arrivals: Arrivals | None = None
-) -> tuple[Any, Any]:
+def train_chunks(train: Any, rows_M: Any, data: Any, given: Mapping[str, Any], num_chunks: Any) -> tuple[Any, Any]:
     """Trains rows chunk by chunk; a chunk of one by the program of a member alone, so that not a bit differs.
 
     Args:
@@ -27,10 +23,7 @@ def train_chunks(
         given: Arrays with axes N, C: `rows`, where what was trained goes (out of range: nowhere); `sources`, what it is
             trained from; `keys`, `starts` and `hp`.
         num_chunks: How many chunks train.
-        arrivals: Rows from another device, put into their places first; None where there is no other device.
     """
-    if arrivals is not None:
-        rows_M = unpacked_into(rows_M, *arrivals)
     every = jax.vmap(train, in_axes=(None, 0, 0, 0, 0))
     is_one = given["rows"].shape[1] == 1
 

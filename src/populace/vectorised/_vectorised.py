@@ -171,7 +171,7 @@ class Vectorised(Executor):
                 spec=spec,
                 programs=programs,
                 standing=standing,
-                block=rows.only,
+                block=rows.block,
                 chunks=chunks,
             ),
         ).run(watch, stopping)
