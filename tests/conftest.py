@@ -16,6 +16,8 @@ settings.register_profile("repeatable", derandomize=True, max_examples=50, **_TI
 settings.register_profile("search", max_examples=2000, **_TIMELESS)
 settings.load_profile("repeatable")
 
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "3")  # read once JAX is imported, which the first test that needs it does
+
 NOTHING_MAY_BE_MISSING = os.environ.get("POPULACE_TEST_ALL") == "1"
 _MISSING_PACKAGE = re.compile(r"could not import|unable to import|no module named|not installed|\bpopulace\[", re.I)
 _EXTRA_OF = {"torch": "torch", "jax": "jax", "sklearn": "sklearn", "matplotlib": "plot", "scipy": "stats"}

@@ -1,7 +1,6 @@
 """Runs of the JAX toy."""
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -9,11 +8,6 @@ import pytest
 import populace
 from populace.run import Result, tune, verify
 from populace.space import Choice, LogUniform
-
-with suppress(ImportError, RuntimeError):  # JAX is missing, or has started
-    import jax
-
-    jax.config.update("jax_num_cpu_devices", 3)
 
 SPACE = {"lr": LogUniform(1e-3, 1e-1), "shakes": Choice([1, 2])}
 

@@ -199,7 +199,7 @@ class _Supervisor:
                 word, text = worker.report.recv()
                 match word:
                     case Word.PAUSED:
-                        self._outages.begin(worker.name)
+                        self._outages.hear(worker.name)
                     case Word.RESUMED:
                         self._outages.end(worker.name)
                     case _:
