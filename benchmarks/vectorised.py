@@ -165,7 +165,8 @@ def _rows(population: int, hidden: int, devices: int) -> tuple[Any, list[Any], A
     from benchmarks._digits_jax import SPACE, Digits
     from populace.jax import Programs
     from populace.space import Key, Space
-    from populace.vectorised._block import Block, Turn
+    from populace.vectorised._block import Block
+    from populace.vectorised._layout import Turn
     from populace.vectorised._rows import Rows
 
     programs, space = Programs(Digits(hidden), None), Space.of(SPACE)

@@ -12,7 +12,8 @@ from populace.jax import Programs
 from populace.space import Key
 from populace.testing import JaxBowl
 from populace.vectorised import _block as _block_module
-from populace.vectorised._block import Block, Turn
+from populace.vectorised._block import Block
+from populace.vectorised._layout import Turn
 from populace.vectorised._rows import Rows
 
 SIZE = 6

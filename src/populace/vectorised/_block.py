@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import jax
 import jax.numpy as jnp
@@ -23,31 +23,17 @@ import numpy as np
 
 from populace._errors import StateMismatch
 from populace.jax import Programs, Shape
-from populace.space import Hyperparameters
 from populace.vectorised._copies import ASIDE, in_order
 from populace.vectorised._crossing import Crossing, Crossings, crossed
 from populace.vectorised._frozen import TAKE, Frozen
+from populace.vectorised._layout import Laid, Layout, Turn
 from populace.vectorised._row_programs import move_rows, put, train_chunks
 from populace.vectorised._spread import Spread
 
 _TOGETHER = 16  # rows that all devices send at once: enough that few generations need a second time
 _TOGETHER_BYTES = 2**26  # and no second population
 
-# Array names end in their axes: M rows, N chunks, C rows of a chunk, E evaluations.
-
-
-@final
-class Turn(NamedTuple):
-    """What one member trains next."""
-
-    member: int
-    """Which."""
-    hyperparameters: Hyperparameters
-    """The active ones."""
-    key_2: np.ndarray
-    """Two words: the root of the interval's keys."""
-    start_step: int
-    """Weight steps before."""
+# Array names end in their axes: M rows, D devices.
 
 
 @final
@@ -125,7 +111,10 @@ class Block:
             across = within = []
         self._sources = {}
         sources, crossing = {to: source for source, to in within}, self._crossings.of(across)
-        return [self._trained(shape, group, sources, crossing, plan, chunk) for shape, group in groups.items()]
+        layout = Layout(self._spread.num, self._num_rows, chunk)
+        return [
+            self._trained(shape, layout.of(shape, group, sources), crossing, plan) for shape, group in groups.items()
+        ]
 
     def apply(self, program: Any, *arguments: Any) -> Any:
         """Hands rows and data to a program, which gives rows back; returns what else it does."""
@@ -214,49 +203,14 @@ class Block:
         self._rows_M = self._settle(self._rows_M, None, own)[0]
 
     def _trained(
-        self,
-        shape: Shape,
-        group: Mapping[int, Turn],
-        sources: Mapping[int, int],
-        crossing: Crossing | None,
-        plan: tuple[int, ...],
-        chunk: int,
+        self, shape: Shape, laid: Laid, crossing: Crossing | None, plan: tuple[int, ...]
     ) -> tuple[list[int | None], dict[str, Any]]:
-        num, num_rows = self._spread.num, self._num_rows
-        chunk = min(chunk, num_rows)
-        size = -(-num_rows // chunk) * chunk
-        order = [*sources, *(row for row in group if row not in sources)]  # who reads another trains first
-        counts = np.zeros(num, np.int32)
-        places = []
-        for row in order:
-            device = row // num_rows
-            places.append(device * size + int(counts[device]))
-            counts[device] += 1
-        members: list[int | None] = [None] * (num * size)
-        rows = np.full(num * size, num_rows + 1, np.int32)  # out of range: nothing is written
-        read, which = np.zeros((2, num * size), np.int32)
-        which[places] = np.arange(len(order))
-        rows[places] = [row % num_rows for row in order]
-        read[places] = [sources.get(row, row) % num_rows for row in order]
-        turns = [group[row] for row in order]
-        for place, turn in zip(places, turns, strict=True):
-            members[place] = turn.member
-        each = {
-            "keys": np.array([turn.key_2 for turn in turns], np.uint32),
-            "starts": np.array([turn.start_step for turn in turns], np.int32),
-            "hp": shape.arrays([turn.hyperparameters for turn in turns]),
-        }
-        arrays = {"rows": rows, "sources": read, **jax.tree.map(lambda a: a[which], each)}
-        own = {
-            "given": jax.tree.map(lambda a: a.reshape(num, -1, chunk, *a.shape[1:]), arrays),
-            "num_chunks": -(-counts // chunk),
-            "crossing": crossing,
-        }
+        own = {"given": laid.given, "num_chunks": laid.num_chunks_D, "crossing": crossing}
         name, compiled = ("chunks", shape, plan), self._programs.compiled
         if name not in compiled:
             compiled[name] = self._spread.program(partial(_interval, partial(self._programs.train, shape, plan)))
         self._rows_M, metrics = compiled[name](self._rows_M, self._data, own)
-        return members, metrics
+        return laid.members, metrics
 
 
 def _interval(train: Any, rows_M: Any, data: Any, own: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ from typing import Any, final
 
 import jax
 
-from populace.vectorised._block import Turn
+from populace.vectorised._layout import Turn
 from populace.vectorised._rows import Rows
 
 _HOPE = 0.2  # by how much another chunk is expected to be faster, at most

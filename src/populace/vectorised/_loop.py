@@ -16,12 +16,12 @@ import numpy as np
 from populace._errors import RunFailed
 from populace.core import RunSpec, SegmentId, Why
 from populace.vectorised._backlog import Backlog
-from populace.vectorised._block import Turn
 from populace.vectorised._calls import Calls
 from populace.vectorised._chunks import Chunks
 from populace.vectorised._garbage import set_aside
 from populace.vectorised._generation import Begun
 from populace.vectorised._interval_keys import IntervalKeys
+from populace.vectorised._layout import Turn
 from populace.vectorised._measured import Measured, by_member, plan_of
 from populace.vectorised._rows import Rows
 from populace.vectorised._standing import Standing

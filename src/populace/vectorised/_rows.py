@@ -9,7 +9,8 @@ from typing import Any, final
 
 from populace.core import SegmentId, Shrink
 from populace.space import Hyperparameters
-from populace.vectorised._block import Block, Turn
+from populace.vectorised._block import Block
+from populace.vectorised._layout import Turn
 
 
 @final
