@@ -24,7 +24,7 @@ import numpy as np
 from populace._errors import StateMismatch
 from populace.jax import Programs, Shape
 from populace.vectorised._copies import ASIDE, in_order
-from populace.vectorised._crossing import Crossing, Crossings, crossed
+from populace.vectorised._crossing import Crossing, Crossings, crossed, exchanged
 from populace.vectorised._frozen import TAKE, Frozen
 from populace.vectorised._layout import Laid, Layout, Turn
 from populace.vectorised._row_programs import move_rows, put, train_chunks
@@ -218,7 +218,7 @@ def _interval(train: Any, rows_M: Any, data: Any, own: Mapping[str, Any]) -> tup
 
 
 def _settled(rows_M: Any, _: None, own: Mapping[str, Any]) -> tuple[Any, None]:
-    return crossed(rows_M, own["crossing"], lambda rows_M: move_rows(rows_M, own["from_to"], own["count"])), None
+    return exchanged(rows_M, own["crossing"], lambda rows_M: move_rows(rows_M, own["from_to"], own["count"])), None
 
 
 def _put(rows_M: Any, state: Any, own: Mapping[str, Any]) -> tuple[Any, None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias, final
 
 import jax
@@ -19,7 +19,7 @@ Copy: TypeAlias = tuple[int, int]
 
 @final
 class Crossing(NamedTuple):
-    """Which rows cross; each device has its own."""
+    """Which rows cross. Within a program each device has its own part, without the axis of devices."""
 
     sent_DC: Any
     """Rows that it sends."""
@@ -50,19 +50,22 @@ class Crossings:
         """Returns copies that go from one device to another, and those that stay on one."""
         parts: tuple[list[Copy], list[Copy]] = [], []
         for source, to in from_to:
-            parts[source // self._num_rows == to // self._num_rows].append((source, to))
+            parts[not self._crosses(source, to)].append((source, to))
         return parts
 
     def num_at_once(self, from_to: Sequence[Copy]) -> int:
         """Returns how many of some copies, from the first on, fit into one crossing."""
         sent: list[set[int]] = [set() for _ in range(self._num_devices)]
         for done, (source, to) in enumerate(from_to):
-            if source // self._num_rows != to // self._num_rows:
+            if self._crosses(source, to):
                 rows = sent[source // self._num_rows]
                 rows.add(source)
                 if len(rows) > self._num_sent:
                     return done
         return len(from_to)
+
+    def _crosses(self, source: int, to: int) -> bool:
+        return source // self._num_rows != to // self._num_rows
 
     def of(self, from_to: Iterable[Copy]) -> Crossing | None:
         """Returns the crossing of copies that go from one device to another; None where there is no other."""
@@ -86,24 +89,23 @@ class Crossings:
         return Crossing(sent_DC, from_DR, to_DR, counts[1], np.full(num, bool(places), np.int32))
 
 
-def crossed(rows_M: Any, crossing: Crossing | None, move: Any = None) -> Any:
-    """Returns a device's rows after it has sent and written what crosses; to be traced.
+def crossed(rows_M: Any, crossing: Crossing | None) -> Any:
+    """Returns a device's rows after it has sent and written what crosses, if anything does; to be traced.
 
     Args:
         rows_M: The rows.
         crossing: Its own part of the crossing; None where there is no other device.
-        move: What happens to rows between sending and writing.
     """
     if crossing is None:
-        return rows_M if move is None else move(rows_M)
-    sent_C, from_R, to_R, count, times = crossing
-
-    def once(_: Any, rows_M: Any) -> Any:
-        mine = packed(rows_M, sent_C)
-        everybodys = {name: jax.lax.all_gather(held_CL, AXIS, tiled=True) for name, held_CL in mine.items()}
-        return unpacked_into(rows_M if move is None else move(rows_M), everybodys, from_R, to_R, count)
-
-    if move is not None:
-        return once(0, rows_M)
+        return rows_M
     # A loop of one round or none leaves rows where they are, a branch may copy them all.
-    return jax.lax.fori_loop(0, times, once, rows_M)
+    return jax.lax.fori_loop(0, crossing.times_D, lambda _, rows_M: exchanged(rows_M, crossing, lambda x: x), rows_M)
+
+
+def exchanged(rows_M: Any, crossing: Crossing | None, move: Callable[[Any], Any]) -> Any:
+    """Returns `crossed` with something that happens to rows between sending and writing."""
+    if crossing is None:
+        return move(rows_M)
+    sent = packed(rows_M, crossing.sent_DC)
+    everybodys = {name: jax.lax.all_gather(held_CL, AXIS, tiled=True) for name, held_CL in sent.items()}
+    return unpacked_into(move(rows_M), everybodys, crossing.from_DR, crossing.to_DR, crossing.count_D)
